@@ -1,0 +1,180 @@
+"""Arrival processes: who asks when. Each yields sorted arrival times in [0, duration) in blocks.
+
+To add one: a frozen class with the members of `ArrivalProcess`, a branch in `planner.scenario_file`, a row in
+`tests/planner/test_arrivals.py`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from planner.draws import BLOCK, Stream, block_generator
+from planner.errors import InputError
+from planner.model import FloatArray
+from planner.rates import RateProfile
+
+
+class ArrivalProcess(Protocol):
+    """Arrivals in [0, duration) of one replicate."""
+
+    @property
+    def fixed_count(self) -> int | None:
+        """Number of arrivals where it is the same in every replicate (a trace), else None."""
+        ...
+
+    @property
+    def expected_count(self) -> float:
+        """Expected number of arrivals."""
+        ...
+
+    def blocks(self, seed: int, replicate: int) -> Iterator[FloatArray]:
+        """Sorted times in seconds, in blocks of any length."""
+        ...
+
+    def describe(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Renewal:
+    """Unit-mean gaps carried through the inverse of a cumulative rate; CV 0 is regular, 1 Poisson, others gamma.
+
+    With a constant rate the gaps have that CV exactly; with a varying rate they are stretched by it (for CV 1 this is the
+    non-homogeneous Poisson process, exactly). The first arrival comes one full gap after 0.
+    """
+
+    profile: RateProfile
+    cv: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.cv) and self.cv >= 0):
+            raise InputError(f"cv = {self.cv}, must be at least 0")
+
+    @property
+    def fixed_count(self) -> int | None:
+        return None
+
+    @property
+    def expected_count(self) -> float:
+        return float(self.profile.edge_count[-1])
+
+    def blocks(self, seed: int, replicate: int) -> Iterator[FloatArray]:
+        total = self.expected_count
+        reached = 0.0
+        block = 0
+        while reached < total:
+            counts = reached + np.cumsum(self._unit_gaps(seed, replicate, block))
+            reached = float(counts[-1])
+            times = self.profile.inverse(counts[counts < total])
+            if len(times):
+                yield times[times < self.profile.time_s[-1]]
+            block += 1
+
+    def _unit_gaps(self, seed: int, replicate: int, block: int) -> FloatArray:
+        if self.cv == 0:
+            return np.ones(BLOCK)
+        generator = block_generator(seed, replicate, Stream.ARRIVALS, block)
+        if self.cv == 1:
+            return generator.standard_exponential(BLOCK)
+        shape = 1 / self.cv**2
+        return generator.standard_gamma(shape, BLOCK) / shape
+
+    def describe(self) -> str:
+        kind = {0.0: "regular", 1.0: "Poisson"}.get(self.cv, f"gamma with CV {self.cv:g}")
+        rates = np.concatenate((self.profile.left_rps, self.profile.right_rps))
+        span = f"{rates.min():g}" if rates.min() == rates.max() else f"{rates.min():g} to {rates.max():g}"
+        return f"{kind}, {span} requests per second"
+
+
+@dataclass(frozen=True)
+class MarkovModulatedPoisson:
+    """MMPP: Poisson arrivals whose rate is rates_rps[phase]; phase i lasts exponentially with rate switching_per_s[i].
+
+    Phases are visited in turn and start in their stationary distribution, pi_i proportional to 1 / switching_per_s[i].
+    """
+
+    rates_rps: FloatArray
+    switching_per_s: FloatArray
+    duration_s: float
+
+    def __post_init__(self) -> None:
+        if not len(self.rates_rps) == len(self.switching_per_s) >= 2:
+            raise InputError("mmpp needs as many switching rates as rates, and at least two")
+        if not (np.all(np.asarray(self.rates_rps) >= 0) and np.any(np.asarray(self.rates_rps) > 0)):
+            raise InputError(f"mmpp rates = {list(self.rates_rps)}, must be at least 0 and not all 0")
+        if not np.all(np.asarray(self.switching_per_s) > 0):
+            raise InputError(f"mmpp switching = {list(self.switching_per_s)}, must be above 0")
+
+    @property
+    def fixed_count(self) -> int | None:
+        return None
+
+    @property
+    def stationary(self) -> FloatArray:
+        """Share of time in each phase, shape (phases,)."""
+        weights = 1 / np.asarray(self.switching_per_s)
+        return np.asarray(weights / weights.sum())
+
+    @property
+    def expected_count(self) -> float:
+        return float(self.stationary @ np.asarray(self.rates_rps) * self.duration_s)
+
+    def blocks(self, seed: int, replicate: int) -> Iterator[FloatArray]:
+        return Renewal(self.rate_path(seed, replicate)).blocks(seed, replicate)
+
+    def rate_path(self, seed: int, replicate: int) -> RateProfile:
+        """The rate over [0, duration) that one replicate's phases give."""
+        phases = len(self.rates_rps)
+        now_s, block = 0.0, 0
+        first = -1
+        sojourns: list[FloatArray] = []
+        while now_s < self.duration_s:
+            generator = block_generator(seed, replicate, Stream.PHASES, block)
+            if block == 0:
+                first = int(np.searchsorted(np.cumsum(self.stationary), generator.random(), side="right"))
+                first = min(first, phases - 1)
+            phase = (first + block * BLOCK + np.arange(BLOCK)) % phases
+            sojourns.append(generator.standard_exponential(BLOCK) / np.asarray(self.switching_per_s)[phase])
+            now_s += float(sojourns[-1].sum())
+            block += 1
+        ends = np.cumsum(np.concatenate(sojourns))
+        inner = ends[ends < self.duration_s]
+        edges = np.concatenate(([0.0], inner, [self.duration_s]))
+        rates = np.asarray(self.rates_rps, dtype=np.float64)[(first + np.arange(len(edges) - 1)) % phases]
+        return RateProfile(edges, rates, rates)
+
+    def describe(self) -> str:
+        rates = ", ".join(f"{r:g}" for r in self.rates_rps)
+        sojourns = ", ".join(f"{1 / s:g} s" for s in self.switching_per_s)
+        return f"MMPP, rates {rates} requests per second, mean sojourns {sojourns}"
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """The arrival times of a trace, the same in every replicate. times_s: sorted, in [0, duration)."""
+
+    times_s: FloatArray
+    source: str = "trace"
+
+    def __post_init__(self) -> None:
+        if len(self.times_s) == 0:
+            raise InputError(f"{self.source}: no request falls into the chosen part of the trace")
+
+    @property
+    def fixed_count(self) -> int | None:
+        return len(self.times_s)
+
+    @property
+    def expected_count(self) -> float:
+        return float(len(self.times_s))
+
+    def blocks(self, seed: int, replicate: int) -> Iterator[FloatArray]:
+        for i in range(0, len(self.times_s), BLOCK):
+            yield self.times_s[i : i + BLOCK]
+
+    def describe(self) -> str:
+        return f"{len(self.times_s)} recorded requests from {self.source}"

@@ -1,0 +1,322 @@
+"""The plain data types of the model: frozen, validated when made, units in the names.
+
+`docs/model.md` says what the settings mean. Azure's names, units and defaults are translated in `planner.azureml`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from planner.errors import InputError
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+V2_SCALE_DOWN_TICKS = 20
+"""Ticks in the scale-down window of `api: v2` ("around 20 times of the scale up refresh interval")."""
+
+
+class Api(StrEnum):
+    """Which generation of Azure ML's API; it decides what utilization counts and the defaults."""
+
+    V1 = "v1"
+    V2 = "v2"
+
+
+class Autoscaler(StrEnum):
+    AZUREML_FE = "azureml-fe"
+    FIXED = "fixed"
+
+
+class WhenNoReplica(StrEnum):
+    WAIT = "wait"
+    REJECT = "reject"
+
+
+class ScaleDownRule(StrEnum):
+    WINDOW_MAX = "window_max"
+    TIMER_THEN_JUMP = "timer_then_jump"
+
+
+class ScaleStep(StrEnum):
+    JUMP = "jump"
+    ONE = "one"
+
+
+class UtilizationOver(StrEnum):
+    CURRENT = "current"
+    READY = "ready"
+
+
+class Outcome(IntEnum):
+    """What became of a request. A simulation knows the first three; the rest are a replay's books."""
+
+    OK = 0
+    STATUS_503 = 1
+    STATUS_504 = 2
+    BAD_RESPONSE = 3
+    STATUS_429 = 4
+    OTHER_4XX = 5
+    OTHER_5XX = 6
+    OTHER_STATUS = 7
+    TIMEOUT = 8
+    CONNECTION_ERROR = 9
+    IN_FLIGHT_AT_STOP = 10
+    UNRESOLVED = 11
+    # never sent:
+    SKIPPED_LATE = 12
+    DROPPED_MAX_INFLIGHT = 13
+    NOT_REACHED = 14
+    UNACCOUNTED = 15
+
+    @property
+    def was_sent(self) -> bool:
+        return self < Outcome.SKIPPED_LATE
+
+
+class Cause(IntEnum):
+    """Why a request got 503, at its instant; the first that holds."""
+
+    NO_READY_REPLICA = 0
+    REPLICA_LOST = 1
+    WAITING_FOR_NODE = 2
+    SCALE_UP_LAG = 3
+    AT_MAX_REPLICAS = 4
+    HEADROOM_TOO_SMALL = 5
+
+    @property
+    def label(self) -> str:
+        return self.name.lower()
+
+
+NO_CAUSE = -1
+"""In `RequestLog.cause`: not a 503, or its cause is unknown."""
+
+NO_REPLICA = -1
+"""In `RequestLog.replica`: never dispatched, or unknown."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """The settings of one deployment. Times in seconds; the target is an integer percent, as Azure has it."""
+
+    api: Api = Api.V2
+    autoscaler: Autoscaler = Autoscaler.AZUREML_FE
+    min_replicas: int = 1
+    max_replicas: int = 10
+    target_utilization_percent: int = 70
+    refresh_period_s: float = 1.0
+    max_concurrent_requests: int = 1
+    max_request_wait_s: float = 0.5
+    scoring_timeout_s: float = 60.0
+    worker_count: int = 1
+    router_overhead_s: float = 0.0
+    initial_replicas: int | None = None
+    """None: min_replicas (the count, under `fixed`)."""
+    scale_down_delay_s: float | None = None
+    """None: 60 s for v1, exactly 20 refresh periods for v2."""
+    utilization_window_s: float = 0.0
+    when_no_replica_is_ready: WhenNoReplica = WhenNoReplica.WAIT
+    slot_busy_after_504: bool = True
+    worker_busy_after_504: bool = True
+    scale_down_rule: ScaleDownRule = ScaleDownRule.WINDOW_MAX
+    scale_step: ScaleStep = ScaleStep.JUMP
+    utilization_over: UtilizationOver = UtilizationOver.CURRENT
+
+    def __post_init__(self) -> None:
+        problems = [
+            f"{name} = {value!r}, must be {bound}"
+            for name, value, ok, bound in (
+                ("min_replicas", self.min_replicas, self.min_replicas >= 1, "at least 1"),
+                (
+                    "max_replicas",
+                    self.max_replicas,
+                    self.max_replicas >= self.min_replicas,
+                    f"at least min_replicas ({self.min_replicas})",
+                ),
+                (
+                    "target_utilization_percent",
+                    self.target_utilization_percent,
+                    1 <= self.target_utilization_percent <= 100,
+                    "an integer percent from 1 to 100",
+                ),
+                ("refresh_period_s", self.refresh_period_s, _positive(self.refresh_period_s), "above 0"),
+                (
+                    "max_concurrent_requests",
+                    self.max_concurrent_requests,
+                    self.max_concurrent_requests >= 1,
+                    "at least 1",
+                ),
+                ("max_request_wait_s", self.max_request_wait_s, _not_negative(self.max_request_wait_s), "at least 0"),
+                ("scoring_timeout_s", self.scoring_timeout_s, _positive(self.scoring_timeout_s), "above 0"),
+                ("worker_count", self.worker_count, self.worker_count >= 1, "at least 1"),
+                ("router_overhead_s", self.router_overhead_s, _not_negative(self.router_overhead_s), "at least 0"),
+                (
+                    "initial_replicas",
+                    self.initial_replicas,
+                    self.initial_replicas is None or 0 <= self.initial_replicas <= self.max_replicas,
+                    f"from 0 to max_replicas ({self.max_replicas})",
+                ),
+                (
+                    "scale_down_delay_s",
+                    self.scale_down_delay_s,
+                    self.scale_down_delay_s is None or _positive(self.scale_down_delay_s),
+                    "above 0",
+                ),
+                (
+                    "utilization_window_s",
+                    self.utilization_window_s,
+                    _not_negative(self.utilization_window_s),
+                    "at least 0",
+                ),
+            )
+            if not ok
+        ]
+        if self.autoscaler is Autoscaler.FIXED and self.min_replicas != self.max_replicas:
+            problems.append(
+                f"autoscaler fixed needs min_replicas = max_replicas, not {self.min_replicas} and {self.max_replicas}"
+            )
+        if problems:
+            raise InputError(*problems)
+
+    @property
+    def initial_count(self) -> int:
+        """Replicas that are ready at time 0."""
+        return self.min_replicas if self.initial_replicas is None else self.initial_replicas
+
+    @property
+    def counts_queued(self) -> bool:
+        """Whether queued requests are part of utilization (v2) or not (v1)."""
+        return self.api is Api.V2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slo:
+    """The promise. `max_fraction_503` bounds E[503s] / E[requests]; `min_fraction_of_runs` that share of single runs."""
+
+    max_fraction_503: float
+    p99_latency_s: float | None = None
+    min_fraction_of_runs: float | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.max_fraction_503 < 1:
+            raise InputError(f"max_fraction_503 = {self.max_fraction_503}, must be between 0 and 1")
+        if self.p99_latency_s is not None and not _positive(self.p99_latency_s):
+            raise InputError(f"p99_latency_s = {self.p99_latency_s}, must be above 0")
+        if self.min_fraction_of_runs is not None and not 0 < self.min_fraction_of_runs < 1:
+            raise InputError(f"min_fraction_of_runs = {self.min_fraction_of_runs}, must be between 0 and 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestLog:
+    """One row per request, simulated or observed, in order of `scheduled_s`. All columns have length n.
+
+    Times are seconds from the start of the scenario, NaN where unknown: scheduled_s (arrival), sent_s (send), start_s
+    (dispatch to a replica), finish_s (the client has its answer). service_time_s is the time the work took in its worker.
+    outcome holds `Outcome`, cause holds `Cause` or NO_CAUSE, replica an id or NO_REPLICA.
+    """
+
+    scheduled_s: FloatArray
+    sent_s: FloatArray
+    start_s: FloatArray
+    finish_s: FloatArray
+    service_time_s: FloatArray
+    outcome: IntArray
+    replica: IntArray
+    cause: IntArray
+
+    def __post_init__(self) -> None:
+        lengths = {name: len(getattr(self, name)) for name in REQUEST_COLUMNS}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"columns of unequal length: {lengths}")
+        _check_sorted("scheduled_s", self.scheduled_s)
+
+    def __len__(self) -> int:
+        return len(self.scheduled_s)
+
+
+REQUEST_COLUMNS = ("scheduled_s", "sent_s", "start_s", "finish_s", "service_time_s", "outcome", "replica", "cause")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplicaLog:
+    """Replicas over time, simulated or observed: row i holds from time_s[i] to time_s[i + 1]. All columns length m.
+
+    desired: clamped value of the last tick. ready, starting: replicas. busy: occupied slots of ready replicas.
+    queued: requests in the queue. -1 where unknown.
+    """
+
+    time_s: FloatArray
+    desired: IntArray
+    ready: IntArray
+    starting: IntArray
+    busy: IntArray
+    queued: IntArray
+
+    def __post_init__(self) -> None:
+        lengths = {name: len(getattr(self, name)) for name in REPLICA_COLUMNS}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"columns of unequal length: {lengths}")
+        _check_sorted("time_s", self.time_s)
+
+    def __len__(self) -> int:
+        return len(self.time_s)
+
+
+REPLICA_COLUMNS = ("time_s", "desired", "ready", "starting", "busy", "queued")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """A simulated number with its uncertainty: [low, high] is the confidence interval of the mean.
+
+    resolved is False where too few replications saw the event for the interval to be trusted; high is then an upper bound.
+    prediction_low and prediction_high bound one further run.
+    """
+
+    value: float
+    low: float
+    high: float
+    confidence: float = 0.95
+    replications: int
+    resolved: bool = True
+    prediction_low: float | None = None
+    prediction_high: float | None = None
+
+
+class VerdictWord(StrEnum):
+    PASS = "pass"
+    FAIL = "fail"
+    UNDECIDED = "undecided"
+    INVALID = "invalid"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """A verdict and the sentences, with numbers, that carry it."""
+
+    word: VerdictWord
+    reasons: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        if not self.reasons:
+            raise ValueError("a verdict needs at least one reason")
+
+
+def _positive(value: float) -> bool:
+    return bool(np.isfinite(value)) and value > 0
+
+
+def _not_negative(value: float) -> bool:
+    return bool(np.isfinite(value)) and value >= 0
+
+
+def _check_sorted(name: str, values: FloatArray) -> None:
+    backwards = np.flatnonzero(np.diff(values) < 0)
+    if len(backwards):
+        i = int(backwards[0]) + 1
+        raise ValueError(f"{name}[{i}] = {values[i]} comes before {name}[{i - 1}] = {values[i - 1]}")

@@ -1,0 +1,56 @@
+"""Request and replica logs as Parquet files: the same schema for simulated and observed ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from planner.errors import InputError
+from planner.model import REPLICA_COLUMNS, REQUEST_COLUMNS, FloatArray, IntArray, ReplicaLog, RequestLog
+
+_FLOATS = {"scheduled_s", "sent_s", "start_s", "finish_s", "service_time_s", "time_s"}
+
+
+def write_requests(path: Path, log: RequestLog, extra: Mapping[str, Any] | None = None) -> None:
+    """Write a request log; `extra` adds columns of the same length (an observed run's HTTP status, say)."""
+    _write(path, {name: getattr(log, name) for name in REQUEST_COLUMNS} | dict(extra or {}))
+
+
+def read_requests(path: Path) -> RequestLog:
+    columns = _read(path, REQUEST_COLUMNS)
+    return RequestLog(**columns)
+
+
+def write_replicas(path: Path, log: ReplicaLog) -> None:
+    _write(path, {name: getattr(log, name) for name in REPLICA_COLUMNS})
+
+
+def read_replicas(path: Path) -> ReplicaLog:
+    columns = _read(path, REPLICA_COLUMNS)
+    return ReplicaLog(**columns)
+
+
+def _write(path: Path, columns: Mapping[str, Any]) -> None:
+    pq.write_table(pa.table({name: pa.array(values) for name, values in columns.items()}), path)
+
+
+def _read(path: Path, names: tuple[str, ...]) -> dict[str, Any]:
+    try:
+        table = pq.read_table(path)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"{path}: not a readable Parquet file ({str(error).splitlines()[0]})") from None
+    if missing := [name for name in names if name not in table.column_names]:
+        raise InputError(f"{path}: column {missing[0]} is missing")
+    return {name: _column(table, name) for name in names}
+
+
+def _column(table: pa.Table, name: str) -> FloatArray | IntArray:
+    values = table.column(name).to_numpy()
+    return np.asarray(values, dtype=np.float64 if name in _FLOATS else np.int64)

@@ -1,0 +1,42 @@
+"""A scenario: traffic, service time, deployment, cold start and promise. Plain data; `planner.scenario_file` reads it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from planner.arrivals import ArrivalProcess
+from planner.errors import InputError
+from planner.model import Deployment, Slo
+from planner.service import Distribution, FromTrace, ServiceTime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """Everything a simulation or a replay needs. Times in seconds; statistics cover [warm_up_s, duration_s)."""
+
+    name: str
+    shows: str
+    duration_s: float
+    warm_up_s: float = 0.0
+    arrivals: ArrivalProcess
+    service_time: ServiceTime
+    deployment: Deployment
+    cold_start: Distribution
+    slo: Slo | None = None
+    seed: int = 0
+    source: Path | None = None
+    """The file it was read from."""
+    text: str = ""
+    """The file's text, as a run folder keeps it."""
+    warnings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not 0 < self.duration_s < float("inf"):
+            raise InputError(f"duration = {self.duration_s} s, must be above 0")
+        if not 0 <= self.warm_up_s < self.duration_s:
+            raise InputError(
+                f"warm_up = {self.warm_up_s} s, must be at least 0 and below the duration ({self.duration_s} s)"
+            )
+        if isinstance(self.service_time, FromTrace) and len(self.service_time.times_s) != self.arrivals.fixed_count:
+            raise InputError("service times from a trace need the same trace as arrivals")

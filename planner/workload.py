@@ -1,0 +1,42 @@
+"""The random inputs of one replicate of a scenario: arrivals, service times and cold starts, from their named streams."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from planner.draws import BLOCK, Stream, block_generator
+from planner.model import FloatArray
+from planner.scenario import Scenario
+from planner.service import Distribution, FromTrace
+
+
+def arrival_times(scenario: Scenario, replicate: int) -> FloatArray:
+    """All arrival times of one replicate, sorted, in [0, duration_s), shape (n,)."""
+    return np.concatenate([np.empty(0), *scenario.arrivals.blocks(scenario.seed, replicate)])
+
+
+def service_times(scenario: Scenario, replicate: int, n: int) -> FloatArray:
+    """The service times of the first n requests of one replicate, shape (n,)."""
+    if isinstance(scenario.service_time, FromTrace):
+        return scenario.service_time.times_s[:n]
+    return _take(drawn(scenario.service_time, scenario.seed, replicate, Stream.SERVICE), n)
+
+
+def cold_starts(scenario: Scenario, replicate: int) -> Iterator[FloatArray]:
+    """Blocks of cold starts; the n-th draw belongs to the n-th replica created after the start."""
+    return drawn(scenario.cold_start, scenario.seed, replicate, Stream.COLD_STARTS)
+
+
+def drawn(distribution: Distribution, seed: int, replicate: int, stream: Stream) -> Iterator[FloatArray]:
+    """Endless blocks of BLOCK draws."""
+    block = 0
+    while True:
+        yield distribution.draw(block_generator(seed, replicate, stream, block), BLOCK)
+        block += 1
+
+
+def _take(blocks: Iterator[FloatArray], n: int) -> FloatArray:
+    taken = [next(blocks) for _ in range(-(-n // BLOCK))]
+    return np.concatenate([np.empty(0), *taken])[:n]
