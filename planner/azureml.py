@@ -1,0 +1,352 @@
+"""Azure ML's settings: their names in both APIs, their units, their defaults, and the two files that hold them.
+
+The authority on every row is the field guide of azureml-fe; where v1 and v2 differ, DEFAULTS says so. Reading text is not
+done here: `planner.scenario_file` hands over parsed documents.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from planner import units
+from planner.errors import InputError
+from planner.model import Api, Autoscaler, Deployment
+
+DEFAULTS: Mapping[Api, Mapping[str, float]] = {
+    Api.V1: {"max_replicas": 10, "scoring_timeout_s": 60.0},
+    Api.V2: {"max_replicas": 1, "scoring_timeout_s": 5.0},
+}
+"""Defaults that changed from v1 to v2, by field of `Deployment`. All others stand on `Deployment` itself."""
+
+V2_LONGEST_TIMEOUT_S = 300.0
+"""The longest request_timeout_ms that a Kubernetes online endpoint accepts."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting of Azure's. field: of `Deployment` (or num_replicas); v1, v2: its names; *_file: its place in a file."""
+
+    field: str
+    v1: str
+    v2: str
+    v1_file: str
+    v2_file: str
+    read: Callable[[object], float]
+    help: str
+
+    def name(self, api: Api) -> str:
+        return self.v1 if api is Api.V1 else self.v2
+
+    def place(self, api: Api) -> str:
+        """Dotted path in Azure's own file."""
+        return self.v1_file if api is Api.V1 else self.v2_file
+
+
+SETTINGS = (
+    Setting(
+        "min_replicas",
+        "autoscale_min_replicas",
+        "min_instances",
+        "autoScaler.minReplicas",
+        "scale_settings.min_instances",
+        units.count(least=1),
+        "Fewest replicas.",
+    ),
+    Setting(
+        "max_replicas",
+        "autoscale_max_replicas",
+        "max_instances",
+        "autoScaler.maxReplicas",
+        "scale_settings.max_instances",
+        units.count(least=1),
+        "Most replicas. Default: 10 (v1), 1 (v2).",
+    ),
+    Setting(
+        "target_utilization_percent",
+        "autoscale_target_utilization",
+        "target_utilization_percentage",
+        "autoScaler.targetUtilization",
+        "scale_settings.target_utilization_percentage",
+        units.target_percent,
+        "Integer percent of busy slots at which the autoscaler aims.",
+    ),
+    Setting(
+        "refresh_period_s",
+        "autoscale_refresh_seconds",
+        "polling_interval",
+        "autoScaler.refreshPeriodInSeconds",
+        "scale_settings.polling_interval",
+        units.positive_seconds_or_duration,
+        "Seconds between two looks of the autoscaler; with a unit, any duration.",
+    ),
+    Setting(
+        "max_concurrent_requests",
+        "replica_max_concurrent_requests",
+        "max_concurrent_requests_per_instance",
+        "maxConcurrentRequestsPerContainer",
+        "request_settings.max_concurrent_requests_per_instance",
+        units.count(least=1),
+        "Requests that the router gives to one replica at a time.",
+    ),
+    Setting(
+        "max_request_wait_s",
+        "max_request_wait_time",
+        "max_queue_wait_ms",
+        "maxQueueWaitMs",
+        "request_settings.max_queue_wait_ms",
+        units.milliseconds_or_duration,
+        "Milliseconds that a request may queue before it gets 503; with a unit, any duration.",
+    ),
+    Setting(
+        "scoring_timeout_s",
+        "scoring_timeout_ms",
+        "request_timeout_ms",
+        "scoringTimeoutMs",
+        "request_settings.request_timeout_ms",
+        units.positive_milliseconds_or_duration,
+        "Milliseconds from dispatch to the end of the answer; with a unit, any duration. Default: 60000 (v1), 5000 (v2).",
+    ),
+    Setting(
+        "num_replicas",
+        "num_replicas",
+        "instance_count",
+        "numReplicas",
+        "instance_count",
+        units.count(least=1),
+        "Replicas without an autoscaler.",
+    ),
+)
+
+AUTOSCALER_FIELDS = (
+    "min_replicas",
+    "max_replicas",
+    "target_utilization_percent",
+    "refresh_period_s",
+    "utilization_window_s",
+    "scale_down_rule",
+    "scale_step",
+    "utilization_over",
+    "scale_down_delay_s",
+)
+"""What means nothing without the autoscaler."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """A value that somebody set. label: where it stands and what it says, ready for a message."""
+
+    value: Any
+    label: str
+    name: str
+    is_override: bool = False
+
+
+@dataclass(frozen=True)
+class AzureFile:
+    """The settings that one of Azure's files holds."""
+
+    api: Api
+    autoscaler: Autoscaler
+    given: Mapping[str, Given]
+    warnings: tuple[str, ...] = ()
+
+
+def default(api: Api, field: str) -> Any:
+    """The default of a field of `Deployment` under one API."""
+    if field in DEFAULTS[api]:
+        return DEFAULTS[api][field]
+    return {f.name: f.default for f in dataclasses.fields(Deployment)}[field]
+
+
+def deployment(
+    api: Api, autoscaler: Autoscaler, given: Mapping[str, Given], *, source: str
+) -> tuple[Deployment, tuple[str, ...]]:
+    """The deployment that the given settings (by field) and the API's defaults make, and warnings, a sentence each."""
+    problems = _contradictions(autoscaler, given, source)
+    values = {field: setting.value for field, setting in given.items() if field != "num_replicas"}
+    if autoscaler is Autoscaler.FIXED:
+        replicas = given["num_replicas"].value if "num_replicas" in given else 1
+        values |= {"min_replicas": replicas, "max_replicas": replicas}
+    for field in DEFAULTS[api]:
+        values.setdefault(field, default(api, field))
+    problems += _out_of_order(api, autoscaler, given, values)
+    if problems:
+        raise InputError(*problems)
+    made = Deployment(api=api, autoscaler=autoscaler, **values)
+    return made, tuple(_warnings(made, given, source))
+
+
+def _contradictions(autoscaler: Autoscaler, given: Mapping[str, Given], source: str) -> list[str]:
+    if autoscaler is Autoscaler.AZUREML_FE:
+        return [f"{g.label}, only used with autoscaler: fixed" for f, g in given.items() if f == "num_replicas"]
+    problems = [f"{given[f].label}, not used with autoscaler: fixed" for f in AUTOSCALER_FIELDS if f in given]
+    if "num_replicas" not in given:
+        problems.append(f"{source}: num_replicas is missing, autoscaler: fixed needs it")
+    return problems
+
+
+def _out_of_order(api: Api, autoscaler: Autoscaler, given: Mapping[str, Given], values: Mapping[str, Any]) -> list[str]:
+    """Bounds between two settings: min <= max, initial <= max."""
+    problems = []
+    low, high = given.get("min_replicas"), given.get("max_replicas")
+    if autoscaler is Autoscaler.AZUREML_FE and low and low.value > values["max_replicas"]:
+        if high and not low.is_override:
+            problems.append(f"{high.label}, must be at least {low.name} ({low.value})")
+        else:
+            problems.append(f"{low.label}, must be at most {_named(api, 'max_replicas', high, values)}")
+    initial = given.get("initial_replicas")
+    if initial and initial.value > values["max_replicas"]:
+        bound = _named(api, "max_replicas", high, values)
+        if autoscaler is Autoscaler.FIXED:
+            bound = f"num_replicas ({values['max_replicas']})"
+        problems.append(f"{initial.label}, must be at most {bound}")
+    return problems
+
+
+def _named(api: Api, field: str, given: Given | None, values: Mapping[str, Any]) -> str:
+    if given:
+        return f"{given.name} ({given.value})"
+    name = next(s.name(api) for s in SETTINGS if s.field == field)
+    return f"{name}, which is not set and {values[field]} by default in api {api}"
+
+
+def _warnings(made: Deployment, given: Mapping[str, Given], source: str) -> list[str]:
+    warnings = []
+    if made.api is Api.V2:
+        if made.autoscaler is Autoscaler.AZUREML_FE and "max_replicas" not in given:
+            warnings.append(
+                f"{source}: max_instances is not set; api v2 takes 1 (v1: 10), so the autoscaler cannot add a replica"
+            )
+        if "scoring_timeout_s" not in given:
+            warnings.append(f"{source}: request_timeout_ms is not set; api v2 takes 5000 (v1: 60000)")
+        if made.scoring_timeout_s > V2_LONGEST_TIMEOUT_S:
+            warnings.append(f"{given['scoring_timeout_s'].label}, but Kubernetes online endpoints allow at most 300000")
+    if made.max_concurrent_requests > made.worker_count:
+        warnings.append(
+            f"{source}: a replica is given {made.max_concurrent_requests} requests at a time but has worker_count = "
+            f"{made.worker_count}: the rest waits inside the pod, out of reach of the wait limit"
+        )
+    return warnings
+
+
+# Azure's own files
+
+
+def from_document(document: Mapping[str, Any], source: str) -> AzureFile:
+    """The settings of a parsed deployment.yml (v2, KubernetesOnlineDeployment) or deploymentconfig.json (v1)."""
+    is_v1 = "computeType" in document or any(s.v1_file.split(".")[0] in document for s in SETTINGS)
+    return _from_v1(document, source) if is_v1 else _from_v2(document, source)
+
+
+def _from_v1(document: Mapping[str, Any], source: str) -> AzureFile:
+    compute = document.get("computeType", "aks")
+    problems = _misspelt(document, Api.V1, source)
+    if str(compute).lower() not in ("aks", "aksendpoint"):
+        problems.append(f"{source}: computeType = {compute}, must be aks: nothing else runs behind azureml-fe")
+    given = _given(document, Api.V1, source, problems)
+    scaler = document.get("autoScaler")
+    enabled = scaler.get("autoscaleEnabled") if isinstance(scaler, Mapping) else None
+    if enabled not in (None, True, False):
+        problems.append(f"{source}: autoScaler.autoscaleEnabled = {enabled}, must be true or false")
+    if problems:
+        raise InputError(*problems)
+    fixed = "num_replicas" in given if enabled is None else not enabled
+    if not fixed and enabled is None:
+        given.pop("num_replicas", None)
+    return AzureFile(Api.V1, Autoscaler.FIXED if fixed else Autoscaler.AZUREML_FE, given)
+
+
+def _from_v2(document: Mapping[str, Any], source: str) -> AzureFile:
+    problems = _misspelt(document, Api.V2, source)
+    kind = document.get("type", "kubernetes")
+    if kind != "kubernetes":
+        problems.append(f"{source}: type = {kind}, must be kubernetes: nothing else runs behind azureml-fe")
+    given = _given(document, Api.V2, source, problems)
+    scale = document.get("scale_settings")
+    scale_type = scale.get("type") if isinstance(scale, Mapping) else None
+    if scale_type not in (None, "default", "target_utilization"):
+        problems.append(f"{source}: scale_settings.type = {scale_type}, must be default or target_utilization")
+    variables = document.get("environment_variables")
+    if isinstance(variables, Mapping) and "WORKER_COUNT" in variables:
+        _read_workers(variables["WORKER_COUNT"], source, given, problems)
+    if problems:
+        raise InputError(*problems)
+    warnings = []
+    fixed = scale_type == "default"
+    if scale_type is None and "num_replicas" in given:
+        fixed = not any(field in given for field in AUTOSCALER_FIELDS)
+        reading = "default, a fixed number of replicas" if fixed else "target_utilization, and instance_count not used"
+        warnings.append(f"{source}: scale_settings.type is not set; taken as {reading}")
+    if fixed:
+        given.setdefault("num_replicas", Given(1, f"{source}: instance_count = 1 (default)", "instance_count"))
+        for field in AUTOSCALER_FIELDS:  # Azure ignores them under type: default
+            given.pop(field, None)
+    else:
+        given.pop("num_replicas", None)
+    return AzureFile(Api.V2, Autoscaler.FIXED if fixed else Autoscaler.AZUREML_FE, given, tuple(warnings))
+
+
+def _given(document: Mapping[str, Any], api: Api, source: str, problems: list[str]) -> dict[str, Given]:
+    given = {}
+    for setting in SETTINGS:
+        place = setting.place(api)
+        value: Any = document
+        for key in place.split("."):
+            value = value.get(key) if isinstance(value, Mapping) else None
+        if value is None or (setting.field == "num_replicas" and api is Api.V1 and value == 0):
+            continue  # the client sends null, and v1 a 0, for "not set"
+        label = f"{source}: {place} = {value}"
+        try:
+            given[setting.field] = Given(setting.read(value), label, place)
+        except ValueError as bound:
+            problems.append(f"{label}, {bound}")
+    return given
+
+
+def _read_workers(value: object, source: str, given: dict[str, Given], problems: list[str]) -> None:
+    label = f"{source}: environment_variables.WORKER_COUNT = {value}"
+    try:
+        workers = units.count(least=1)(int(value) if isinstance(value, str) and value.isdecimal() else value)
+        given["worker_count"] = Given(workers, label, "WORKER_COUNT")
+    except ValueError as bound:
+        problems.append(f"{label}, {bound}")
+
+
+def _misspelt(document: Mapping[str, Any], api: Api, source: str) -> list[str]:
+    """Keys that are nearly ours: Azure's docs themselves write `scale_setting` once, which its SDK refuses.
+
+    A file holds much that is not ours, so at its top only a near miss is an error; inside our own sections any unknown key.
+    """
+    problems = []
+    sections = _sections(api)
+    for key, value in document.items():
+        name = str(key)
+        near = difflib.get_close_matches(name, sections, n=1, cutoff=0.88)
+        if name not in sections and near:
+            problems.append(f"{source}: {name} is an unknown key; did you mean {near[0]}?")
+        elif sections.get(name) and not isinstance(value, Mapping):
+            problems.append(f"{source}: {name} = {value}, must be a mapping")
+        elif sections.get(name):
+            known = sections[name]
+            for inner in value:
+                if inner not in known:
+                    guess = difflib.get_close_matches(str(inner), known, n=1)
+                    hint = f"; did you mean {guess[0]}?" if guess else f"; known are {', '.join(sorted(known))}"
+                    problems.append(f"{source}: {name}.{inner} is an unknown key{hint}")
+    return problems
+
+
+def _sections(api: Api) -> dict[str, set[str]]:
+    """Our keys at the top of a file -> the keys inside them (none for a plain value)."""
+    sections: dict[str, set[str]] = {}
+    for setting in SETTINGS:
+        top, _, inner = setting.place(api).partition(".")
+        sections.setdefault(top, set()).update({inner} if inner else set())
+    extra = {Api.V1: {"autoScaler": {"autoscaleEnabled"}}, Api.V2: {"scale_settings": {"type"}}}[api]
+    for top, inners in extra.items():
+        sections[top] |= inners
+    return sections

@@ -1,0 +1,172 @@
+"""Estimates from independent replications. Every one is a ratio of sums with an interval, never a mean of ratios.
+
+Sources: ratio estimator and delta method: Law, *Simulation Modeling and Analysis*, ch. 9; intervals of log p for fractions that
+come in clusters: coverage measured in the project's statistical tests; quantiles: R. S. Woodruff, JASA 47 (1952).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import betaincinv, stdtrit
+
+from planner.model import Cause, Estimate, FloatArray, IntArray, Outcome
+from planner.scenario import Scenario
+from planner.sim.engine import ReplicateResult
+from planner.sim.layout import LATENCY_BUCKETS, LOWEST_OCTAVE, OCTAVE_BUCKETS
+
+CONFIDENCE = 0.95
+
+RESOLVED_HITS = 30
+"""Replications that must have seen the event for its interval to be trusted (unless all did)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measures:
+    """What `simulate` prints. Units as in the names; causes_503 holds each cause's share of the 503s, None without 503s."""
+
+    replications: int
+    requests: int
+    fraction_503: Estimate
+    fraction_504: Estimate
+    fraction_of_runs_within_slo: Estimate | None
+    latency_p50_s: Estimate | None
+    latency_p99_s: Estimate | None
+    mean_replicas: Estimate
+    replica_hours: Estimate
+    causes_503: dict[str, Estimate | None]
+
+
+def measure(scenario: Scenario, results: Sequence[ReplicateResult]) -> Measures:
+    """All estimates from the replications of one scenario."""
+    n = np.array([r.n for r in results], dtype=np.float64)
+    n_503 = np.array([r.n_503 for r in results], dtype=np.float64)
+    n_504 = np.array([r.outcomes[Outcome.STATUS_504] for r in results], dtype=np.float64)
+    causes = np.array([r.causes for r in results], dtype=np.float64)
+    latency = np.array([r.latency for r in results])
+    observed_s = scenario.duration_s - scenario.warm_up_s
+    slo = scenario.slo
+    return Measures(
+        replications=len(results),
+        requests=int(n.sum()),
+        fraction_503=fraction(n_503, n),
+        fraction_504=fraction(n_504, n),
+        fraction_of_runs_within_slo=None if slo is None else share_of_runs(n_503 <= slo.max_fraction_503 * n),
+        latency_p50_s=quantile(latency, 0.5),
+        latency_p99_s=quantile(latency, 0.99),
+        mean_replicas=mean(np.array([r.ready_s for r in results]) / observed_s),
+        replica_hours=mean(np.array([r.paid_s for r in results]) / 3600),
+        causes_503={c.label: None if n_503.sum() == 0 else share(causes[:, c], n_503) for c in Cause},
+    )
+
+
+def fraction(hits: FloatArray, trials: FloatArray) -> Estimate:
+    """E[hits] / E[trials] over replications, with the log-t interval p exp(+- t se / p).
+
+    hits, trials: shape (R,). With fewer than RESOLVED_HITS replications that saw a hit (unless all did) the estimate is
+    unresolved and `high` an upper bound: the share of runs that see any hit is below 1 - (1 - confidence)^(1/R) when none did
+    (its Clopper-Pearson bound otherwise), and a run's fraction is taken to be at most the largest seen (1 when none was).
+    """
+    replications = len(hits)
+    if trials.sum() == 0:
+        raise ValueError("no requests: a fraction of nothing is not an estimate")
+    p = float(hits.sum() / trials.sum())
+    saw = int((hits > 0).sum())
+    low, high = 0.0, 1.0
+    if p > 0 and replications > 1:
+        spread = _t(replications) * _ratio_error(hits, trials, p) / p
+        low, high = p * math.exp(-spread), p * math.exp(spread)
+    resolved = replications > 1 and (saw >= RESOLVED_HITS or saw == replications)
+    if not resolved:
+        largest = float(np.max(hits[trials > 0] / trials[trials > 0])) if saw else 1.0
+        low, high = 0.0, max(high if p > 0 else 0.0, clopper_pearson_high(saw, replications) * largest)
+    return Estimate(value=p, low=low, high=min(high, 1.0), replications=replications, resolved=resolved)
+
+
+def share(parts: FloatArray, wholes: FloatArray) -> Estimate:
+    """E[parts] / E[wholes] with a plain t interval within [0, 1]: for shares that are not small."""
+    p = float(parts.sum() / wholes.sum())
+    spread = _t(len(parts)) * _ratio_error(parts, wholes, p) if len(parts) > 1 else 1.0
+    return Estimate(
+        value=p,
+        low=max(0.0, p - spread),
+        high=min(1.0, p + spread),
+        replications=len(parts),
+        resolved=bool((wholes > 0).sum() >= RESOLVED_HITS or (wholes > 0).all()) and len(parts) > 1,
+    )
+
+
+def mean(values: FloatArray) -> Estimate:
+    """Mean over replications with its t interval."""
+    n = len(values)
+    value = float(values.mean())
+    spread = _t(n) * float(values.std(ddof=1)) / math.sqrt(n) if n > 1 else math.inf
+    return Estimate(
+        value=value,
+        low=max(0.0, value - spread) if n > 1 else 0.0,
+        high=value + spread if n > 1 else value,
+        replications=n,
+        resolved=n > 1,
+    )
+
+
+def share_of_runs(kept: npt.NDArray[np.bool_]) -> Estimate:
+    """The share of single runs with a property, with the exact (Clopper-Pearson) interval."""
+    n, k = len(kept), int(np.sum(kept))
+    return Estimate(
+        value=k / n, low=1 - clopper_pearson_high(n - k, n, 2), high=clopper_pearson_high(k, n, 2), replications=n
+    )
+
+
+def quantile(histograms: IntArray, q: float) -> Estimate | None:
+    """The q-quantile of latency in seconds, None without answers. histograms: shape (R, buckets).
+
+    The interval maps the interval of the share of answers below the estimate back through the pooled histogram (Woodruff).
+    """
+    pooled = histograms.sum(axis=0)
+    total = int(pooled.sum())
+    if total == 0:
+        return None
+    cumulative = np.cumsum(pooled)
+    bucket = _bucket_at(cumulative, q * total)
+    answers = histograms.sum(axis=1).astype(np.float64)
+    below = histograms[:, : bucket + 1].sum(axis=1).astype(np.float64)
+    replications = len(histograms)
+    spread = 1.0
+    if replications > 1:
+        spread = _t(replications) * _ratio_error(below, answers, float(below.sum() / total))
+    low, high = (_bucket_at(cumulative, min(max(level, 0.0), 1.0) * total) for level in (q - spread, q + spread))
+    middle, low_s, high_s = (bucket_value_s(b) for b in (bucket, low, high))
+    return Estimate(value=middle, low=low_s, high=high_s, replications=replications, resolved=replications > 1)
+
+
+def bucket_value_s(bucket: int) -> float:
+    """The middle of a latency bucket in seconds."""
+    octave, step = divmod(bucket, OCTAVE_BUCKETS)
+    return math.ldexp(1 + (step + 0.5) / OCTAVE_BUCKETS, octave + LOWEST_OCTAVE)
+
+
+def clopper_pearson_high(hits: int, n: int, sides: int = 1) -> float:
+    """Upper confidence bound of a probability; for 0 hits and one side it is 1 - (1 - confidence)^(1/n)."""
+    if hits >= n:
+        return 1.0
+    return float(betaincinv(hits + 1, n - hits, 1 - (1 - CONFIDENCE) / sides))
+
+
+def _bucket_at(cumulative: IntArray, count: float) -> int:
+    return min(int(np.searchsorted(cumulative, max(count, 1), side="left")), LATENCY_BUCKETS - 1)
+
+
+def _ratio_error(parts: FloatArray, wholes: FloatArray, ratio: float) -> float:
+    """Standard error of sum(parts) / sum(wholes) by the delta method."""
+    n = len(parts)
+    residuals = parts - ratio * wholes
+    return float(math.sqrt(float(residuals @ residuals) / (n - 1) / n) / float(wholes.mean()))
+
+
+def _t(replications: int) -> float:
+    return float(stdtrit(replications - 1, (1 + CONFIDENCE) / 2)) if replications > 1 else math.inf

@@ -1,0 +1,207 @@
+"""One replicate: feeds the kernel blocks of arrivals, service times and cold starts, and gathers what it counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from planner.draws import Stream
+from planner.model import FloatArray, IntArray, Outcome, ReplicaLog, RequestLog
+from planner.scenario import Scenario
+from planner.service import FromTrace
+from planner.sim import kernel
+from planner.sim.layout import (
+    CREATED,
+    F_BINS,
+    I_BINS,
+    I_CAUSE,
+    I_LATENCY,
+    I_OUTCOME,
+    PAID_SECONDS,
+    READY_SECONDS,
+    ROWS,
+    Output,
+    Settings,
+    enlarge,
+    enlarge_log,
+    make_settings,
+    new_output,
+    new_state,
+)
+from planner.workload import cold_starts, drawn
+
+BIN_S = 1.0
+"""Width of the bins of what is counted over time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplicateResult:
+    """What one replicate counted, over requests that arrive in [warm_up, duration). Bins are bin_s wide, from time 0."""
+
+    outcomes: IntArray
+    """Counts by `Outcome`: ok, 503, 504."""
+    causes: IntArray
+    """503s by `Cause`."""
+    ready_s: float
+    """Ready replica-seconds in [warm_up, duration)."""
+    paid_s: float
+    """Replica-seconds that exist in [0, duration)."""
+    latency: IntArray
+    """Latencies of 200 answers: histogram in the buckets of `planner.sim.layout`."""
+    bin_s: float
+    bin_requests: IntArray
+    bin_503: IntArray
+    """503s by arrival."""
+    bin_ready: FloatArray
+    """Mean ready replicas in each bin."""
+    bin_desired: FloatArray
+    requests: RequestLog | None = None
+    replicas: ReplicaLog | None = None
+
+    @property
+    def n(self) -> int:
+        return int(self.outcomes.sum())
+
+    @property
+    def n_503(self) -> int:
+        return int(self.outcomes[Outcome.STATUS_503])
+
+
+def simulate_replicate(
+    scenario: Scenario, replicate: int, *, bin_s: float = BIN_S, with_log: bool = False
+) -> ReplicateResult:
+    """Simulate replicate number `replicate` of a scenario with its own draws."""
+    if isinstance(scenario.service_time, FromTrace):
+        services = iter([scenario.service_time.times_s])
+    else:
+        services = drawn(scenario.service_time, scenario.seed, replicate, Stream.SERVICE)
+    arrivals = scenario.arrivals.blocks(scenario.seed, replicate)
+    draws = cold_starts(scenario, replicate)
+    return simulate_requests(scenario, arrivals, services, draws, bin_s=bin_s, with_log=with_log)
+
+
+def simulate_requests(
+    scenario: Scenario,
+    arrivals: Iterable[FloatArray],
+    services: Iterator[FloatArray],
+    cold_start_draws: Iterator[FloatArray],
+    *,
+    bin_s: float = BIN_S,
+    with_log: bool = False,
+) -> ReplicateResult:
+    """Simulate the scenario's deployment under given requests.
+
+    arrivals: blocks of sorted times in [0, duration). services, cold_start_draws: blocks of any length, together at least as
+    long as needed. with_log keeps every request and so needs memory for all of them.
+    """
+    blocks: Iterable[FloatArray] = [np.concatenate([np.empty(0), *arrivals])] if with_log else iter(arrivals)
+    run = _Run(scenario, cold_start_draws, bin_s, len(blocks[0]) if isinstance(blocks, list) else None)
+    service_times = _Rechunked(services)
+    for block in blocks:
+        run.feed(block, service_times.take(len(block)), is_last=False)
+    run.feed(np.empty(0), np.empty(0), is_last=True)
+    result = run.result()
+    if isinstance(blocks, list):
+        return replace(result, requests=run.request_log(blocks[0], service_times.taken), replicas=run.replica_log())
+    return result
+
+
+class _Run:
+    """One kernel run: holds what the kernel may ask to be enlarged."""
+
+    def __init__(self, scenario: Scenario, draws: Iterator[FloatArray], bin_s: float, log_requests: int | None) -> None:
+        deployment = scenario.deployment
+        self._settings: Settings = make_settings(
+            deployment, scenario.duration_s, scenario.warm_up_s, bin_s, log_requests
+        )
+        self._state = new_state(deployment, self._settings)
+        self._out: Output = new_output(self._settings)
+        self._draws = draws
+        self._cold: FloatArray = np.empty(0)
+        self._used_before = 0
+
+    def feed(self, arrivals: FloatArray, services: FloatArray, *, is_last: bool) -> None:
+        while True:
+            why, used = kernel.advance(
+                self._settings, self._state, self._out, arrivals, services, is_last, self._cold, self._used_before
+            )
+            arrivals, services = arrivals[used:], services[used:]
+            if why in (kernel.DONE, kernel.NEED_ARRIVALS):
+                return
+            self._give(why)
+
+    def _give(self, why: int) -> None:
+        if why == kernel.NEED_COLD_STARTS:
+            created = int(self._state.i[CREATED])
+            self._cold = np.concatenate((self._cold[created - self._used_before :], next(self._draws)))
+            self._used_before = created
+        elif why == kernel.GROW_ROWS:
+            self._settings, self._out = enlarge_log(self._settings, self._out)
+        else:
+            self._settings, self._state = enlarge(
+                self._settings, self._state, finishes=why == kernel.GROW_FINISHES, queue=why == kernel.GROW_QUEUE
+            )
+
+    def result(self) -> ReplicateResult:
+        s, count, total = self._settings, self._out.count, self._out.total
+        bins = s.layout.bins
+        widths = np.diff(np.minimum(np.arange(bins + 1) * s.bin_s, s.duration_s))
+        result = ReplicateResult(
+            outcomes=count[I_OUTCOME:I_CAUSE],
+            causes=count[I_CAUSE:I_LATENCY],
+            ready_s=float(total[READY_SECONDS]),
+            paid_s=float(total[PAID_SECONDS]),
+            latency=count[I_LATENCY:I_BINS],
+            bin_s=s.bin_s,
+            bin_requests=count[I_BINS : I_BINS + bins],
+            bin_503=count[I_BINS + bins :],
+            bin_ready=total[F_BINS : F_BINS + bins] / widths,
+            bin_desired=total[F_BINS + bins :] / widths,
+        )
+        if not result.n == result.bin_requests.sum() or not result.n_503 == result.causes.sum() == result.bin_503.sum():
+            raise AssertionError(f"requests got lost: {result.outcomes}, {result.causes}, {result.bin_requests.sum()}")
+        return result
+
+    def request_log(self, arrivals: FloatArray, services: FloatArray) -> RequestLog:
+        start_s, finish_s = self._out.request_f.reshape(2, -1)
+        outcome, replica, cause = self._out.request_i.reshape(3, -1)
+        return RequestLog(
+            scheduled_s=arrivals,
+            sent_s=arrivals,
+            start_s=start_s,
+            finish_s=finish_s,
+            service_time_s=services,
+            outcome=outcome,
+            replica=replica,
+            cause=cause,
+        )
+
+    def replica_log(self) -> ReplicaLog:
+        rows = int(self._state.i[ROWS])
+        desired, ready, starting, busy, queued = self._out.row_i[: 5 * rows].reshape(-1, 5).T
+        return ReplicaLog(
+            time_s=self._out.row_s[:rows], desired=desired, ready=ready, starting=starting, busy=busy, queued=queued
+        )
+
+
+class _Rechunked:
+    """Blocks of any length, handed out in the lengths asked for."""
+
+    def __init__(self, blocks: Iterator[FloatArray]) -> None:
+        self._blocks = blocks
+        self._left: FloatArray = np.empty(0)
+        self.taken: FloatArray = np.empty(0)
+        """What was handed out last."""
+
+    def take(self, n: int) -> FloatArray:
+        parts: list[Any] = [self._left]
+        length = len(self._left)
+        while length < n:
+            parts.append(next(self._blocks))
+            length += len(parts[-1])
+        joined = np.concatenate(parts)
+        self.taken, self._left = joined[:n], joined[n:]
+        return self.taken
