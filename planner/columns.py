@@ -1,4 +1,4 @@
-"""Columns of CSV and Parquet files as floats; text where a number belongs is an error that names file, line and column."""
+"""Columns of CSV and Parquet files as floats. Text for a number is an error that names file, line and column."""
 
 from __future__ import annotations
 

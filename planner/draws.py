@@ -23,6 +23,7 @@ class Stream(IntEnum):
     PHASES = 3
     TRACE = 4
     LAB = 5
+    TIMING = 6
 
 
 def block_generator(seed: int, replicate: int, stream: Stream, block: int) -> np.random.Generator:

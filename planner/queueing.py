@@ -1,31 +1,34 @@
 """Steady-state queueing formulas: Erlang B and C, and M/M/c+D, a queue whose customers leave after waiting D.
 
-Pure Python, stable for any load and for c up to 10,000 and beyond. Symbols: arrival rate lambda (1/s), mean service time S (s),
-offered load a = lambda S (erlangs), c slots, D the wait limit (s). Source of M/M/c+D: Barrer, Operations Research 5 (1957); in
-the notation used here Zeltyn & Mandelbaum, Queueing Systems 51 (2005) 361-402 (J and epsilon).
+Pure Python, stable for any load and for c up to 10,000 and beyond. Symbols: arrival rate lambda (1/s), mean service
+time S (s), offered load a = lambda S (erlangs), c slots, D the wait limit (s). Source of M/M/c+D: Barrer, Operations
+Research 5 (1957); in the notation used here (J, epsilon) Zeltyn & Mandelbaum, Queueing Systems 51 (2005) 361-402.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from planner.errors import InputError
 
 
 def log_inverse_erlang_b(slots: int, load_erlangs: float) -> float:
-    """log(1 / B(c, a)), which does not overflow where B underflows.
-
-    1/B(0) = 1, 1/B(k) = 1 + (k / a) / B(k - 1): Erlang's recursion turned over.
-    """
-    if load_erlangs == 0:
-        return 0.0 if slots == 0 else math.inf
+    """log(1 / B(c, a)), which does not overflow where B underflows."""
     log_inverse = 0.0
     for k in range(1, slots + 1):
-        term = log_inverse + math.log(k / load_erlangs)
-        # log(1 + e^term), without forming e^term where it is large
-        log_inverse = term + math.log1p(math.exp(-term)) if term > 0 else math.log1p(math.exp(term))
+        log_inverse = _next_log_inverse(log_inverse, k, load_erlangs)
     return log_inverse
+
+
+def _next_log_inverse(log_inverse: float, k: int, load_erlangs: float) -> float:
+    """log(1 / B(k)) from log(1 / B(k - 1)): Erlang's recursion turned over, 1 / B(k) = 1 + (k / a) / B(k - 1)."""
+    if load_erlangs == 0:
+        return math.inf
+    term = log_inverse + math.log(k / load_erlangs)
+    # log(1 + e^term), without forming e^term where it is large
+    return term + math.log1p(math.exp(-term)) if term > 0 else math.log1p(math.exp(term))
 
 
 def erlang_b(slots: int, load_erlangs: float) -> float:
@@ -42,6 +45,34 @@ def erlang_c(slots: int, load_erlangs: float) -> float:
         return 1.0
     blocked = erlang_b(slots, load_erlangs)
     return blocked / (1 - rho * (1 - blocked))
+
+
+class _Terms(NamedTuple):
+    """Numerators and denominator of M/M/c+D, all multiplied by e^{log_scale} so that none overflows."""
+
+    theta_per_s: float
+    """c / S - lambda: how fast the virtual wait falls on average."""
+    log_scale: float
+    at_limit: float
+    """lambda J(D)"""
+    denominator: float
+    """epsilon + lambda J(0)"""
+
+    @property
+    def fraction_503(self) -> float:
+        return self.at_limit / self.denominator
+
+
+def _terms(log_epsilon: float, slots: int, rate_rps: float, service_s: float, limit_s: float) -> _Terms:
+    """J(x) = (e^{-theta x} - e^{-theta D}) / theta + J(D), J(D) = e^{-theta D} S / c, epsilon = 1 / B(c - 1, a).
+
+    e^{-theta D} overflows for a strong overload, epsilon for a light load; the scale takes the larger of them out.
+    """
+    theta = slots / service_s - rate_rps
+    log_scale = -max(log_epsilon, -theta * limit_s, 0.0)
+    at_limit = rate_rps * math.exp(log_scale - theta * limit_s) * service_s / slots
+    whole = rate_rps * _decay_integral(theta, 0.0, limit_s, log_scale) + at_limit
+    return _Terms(theta, log_scale, at_limit, math.exp(log_epsilon + log_scale) + whole)
 
 
 @dataclass(frozen=True)
@@ -66,51 +97,27 @@ class WaitLimitQueue:
         """a = lambda S."""
         return self.arrival_rate_rps * self.mean_service_s
 
-    @property
-    def _drift_per_s(self) -> float:
-        """theta = c / S - lambda: how fast the virtual wait falls on average."""
-        return self.slots / self.mean_service_s - self.arrival_rate_rps
-
-    def _terms(self, x_s: float) -> tuple[float, float, float, float]:
-        """(epsilon, lambda J(x), lambda J(0), lambda J(D)), all multiplied by one common factor.
-
-        J(x) = (e^{-theta x} - e^{-theta D}) / theta + J(D), J(D) = e^{-theta D} S / c, epsilon = 1 / B(c - 1, a).
-        The factor is e^{theta D} for theta < 0 (where e^{-theta D} would overflow) times e^{-m} with m >= log epsilon.
-        """
-        theta, limit = self._drift_per_s, self.wait_limit_s
+    def _terms(self) -> _Terms:
         log_epsilon = log_inverse_erlang_b(self.slots - 1, self.load_erlangs)
-        log_common = theta * limit if theta < 0 else 0.0
-        largest = max(log_epsilon + log_common, 0.0)
-        at_limit = math.exp(-theta * limit + log_common - largest) * self.mean_service_s / self.slots
-        return (
-            math.exp(log_epsilon + log_common - largest),
-            self.arrival_rate_rps * (_decay_integral(theta, x_s, limit, log_common - largest) + at_limit),
-            self.arrival_rate_rps * (_decay_integral(theta, 0.0, limit, log_common - largest) + at_limit),
-            self.arrival_rate_rps * at_limit,
-        )
+        return _terms(log_epsilon, self.slots, self.arrival_rate_rps, self.mean_service_s, self.wait_limit_s)
 
     @property
     def fraction_503(self) -> float:
-        """Share of customers that leave unserved: P(V > D) = lambda J(D) / (epsilon + lambda J(0)), V the virtual wait."""
-        epsilon, _, whole, at_limit = self._terms(0.0)
-        return at_limit / (epsilon + whole)
+        """Share of customers that leave unserved: P(V > D) = lambda J(D) / (epsilon + lambda J(0))."""
+        return self._terms().fraction_503
 
     def wait_exceeds(self, x_s: float) -> float:
-        """P(V > x) for 0 <= x <= D: the chance that an arrival finds a virtual wait above x."""
-        epsilon, beyond, whole, _ = self._terms(x_s)
-        return beyond / (epsilon + whole)
+        """P(V > x) for 0 <= x <= D, V the virtual wait: what an arrival would wait without the limit."""
+        terms = self._terms()
+        beyond = self.arrival_rate_rps * _decay_integral(terms.theta_per_s, x_s, self.wait_limit_s, terms.log_scale)
+        return (beyond + terms.at_limit) / terms.denominator
 
     @property
     def mean_queue_time_s(self) -> float:
-        """Mean time in the queue over all customers, those who leave included: the integral of P(V > x) over [0, D]."""
-        theta, limit = self._drift_per_s, self.wait_limit_s
-        log_common = theta * limit if theta < 0 else 0.0
-        log_epsilon = log_inverse_erlang_b(self.slots - 1, self.load_erlangs)
-        scale = log_common - max(log_epsilon + log_common, 0.0)
-        epsilon, _, whole, at_limit = self._terms(0.0)
-        return self.arrival_rate_rps * _decay_moment(theta, limit, scale) / (epsilon + whole) + limit * at_limit / (
-            epsilon + whole
-        )
+        """Mean time in the queue of all customers, those who leave included: the integral of P(V > x) over [0, D]."""
+        terms = self._terms()
+        moment = self.arrival_rate_rps * _decay_moment(terms.theta_per_s, self.wait_limit_s, terms.log_scale)
+        return (moment + self.wait_limit_s * terms.at_limit) / terms.denominator
 
     @property
     def utilization(self) -> float:
@@ -121,10 +128,11 @@ class WaitLimitQueue:
 def fraction_503_general_service(
     slots: int, arrival_rate_rps: float, mean_service_s: float, service_cv: float, wait_limit_s: float
 ) -> float:
-    """Approximate 503 fraction with service times of another coefficient of variation: M/M/c+D' with D' = 2 D / (1 + cv^2).
+    """Approximate 503 fraction for service times with another CV: M/M/c+D' with D' = 2 D / (1 + cv^2). Exact for cv 1.
 
-    An approximation, for any load. Against simulation it was 2 to 25 % too low at cv 0.6 (where the fraction is at least
-    1e-4) and up to three times too high at cv 2. Exact for cv = 1.
+    An approximation, for any load; the shape of the distribution matters beyond its CV. Against simulation in seven
+    settings from 1 to 29 slots (2e-6 to 0.2): constant service 0.6 to 2.2 times the truth, lognormal with cv 0.6
+    0.8 to 1.1 times, with cv 2 1.3 to 2.7 times, and 4.8 times where the truth is 4e-4.
     """
     if not (math.isfinite(service_cv) and service_cv >= 0):
         raise InputError(f"service_cv = {service_cv}, must be at least 0")
@@ -137,17 +145,16 @@ def slots_for(max_fraction_503: float, arrival_rate_rps: float, mean_service_s: 
     if not 0 < max_fraction_503 < 1:
         raise InputError(f"max_fraction_503 = {max_fraction_503}, must be above 0 and below 1")
 
-    def enough(slots: int) -> bool:
-        return WaitLimitQueue(slots, arrival_rate_rps, mean_service_s, wait_limit_s).fraction_503 <= max_fraction_503
-
-    high = max(1, math.ceil(arrival_rate_rps * mean_service_s))
-    while not enough(high):
-        high += max(1, high // 4)
-    low = 0  # never enough
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if enough(middle) else (middle, high)
-    return high
+    load = arrival_rate_rps * mean_service_s
+    slots, log_epsilon = 1, 0.0
+    # 1 - c / a bounds the fraction from below: spares most of the terms of an overloaded queue
+    while (
+        1 - slots / load > max_fraction_503
+        or _terms(log_epsilon, slots, arrival_rate_rps, mean_service_s, wait_limit_s).fraction_503 > max_fraction_503
+    ):
+        log_epsilon = _next_log_inverse(log_epsilon, slots, load)
+        slots += 1
+    return slots
 
 
 def _decay_integral(theta: float, x_s: float, limit_s: float, log_scale: float) -> float:
@@ -164,8 +171,8 @@ def _decay_integral(theta: float, x_s: float, limit_s: float, log_scale: float) 
 def _decay_moment(theta: float, limit_s: float, log_scale: float) -> float:
     """e^{log_scale} times the integral of u e^{-theta u} over [0, D]: (1 - e^{-theta D} (1 + theta D)) / theta^2."""
     product = theta * limit_s
-    if abs(product) < 1e-2:  # the closed form cancels; its series does not
-        series = math.fsum((-product) ** n / (math.factorial(n) * (n + 2)) for n in range(10))
+    if abs(product) < 0.05:  # the closed form cancels; its series does not
+        series = math.fsum((-product) ** n / (math.factorial(n) * (n + 2)) for n in range(12))
         return math.exp(log_scale) * limit_s**2 * series
     if product > 0:
         return math.exp(log_scale) * (-math.expm1(-product) - product * math.exp(-product)) / theta**2
@@ -173,5 +180,5 @@ def _decay_moment(theta: float, limit_s: float, log_scale: float) -> float:
 
 
 def _check(slots: int, load_erlangs: float) -> None:
-    if slots < 0 or load_erlangs < 0 or not math.isfinite(load_erlangs):
-        raise InputError(f"slots = {slots} and offered load = {load_erlangs} erlangs, must be at least 0")
+    if slots < 1 or load_erlangs < 0 or not math.isfinite(load_erlangs):
+        raise InputError(f"slots = {slots} (at least 1) and offered load = {load_erlangs} erlangs (at least 0)")

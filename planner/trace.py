@@ -1,7 +1,8 @@
 """Recorded traces: reading CSV and Parquet, and playing a slice of one faster, slower, thinned or multiplied.
 
-A row is a request. Columns, found by their header: `time_s` (seconds from any zero) or `timestamp` / `TIMESTAMP` (ISO 8601);
-optional `service_time_s`, `context_tokens` / `ContextTokens`, `generated_tokens` / `GeneratedTokens`. Others are left alone.
+A row is a request. Columns, found by their header: `time_s` (seconds from any zero) or `timestamp` / `TIMESTAMP` (ISO
+8601); optional `service_time_s`, `context_tokens` / `ContextTokens`, `generated_tokens` / `GeneratedTokens`. Others are
+left alone.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ JITTER_S = 1.0
 class Trace:
     """Requests in order of time. times_s: seconds from the first request, or from the slice's start once played.
 
-    All columns have length n; a column that the file does not have is None. has_cut_stamps: the file's stamps were cut to
-    whole seconds; spread: they have been spread inside their second.
+    All columns have length n; a column that the file does not have is None. has_cut_stamps: the file's stamps were cut
+    to whole seconds; spread: they have been spread inside their second.
     """
 
     times_s: FloatArray
@@ -52,8 +53,9 @@ class Trace:
 
     def rows(self, index: Any) -> Trace:
         """The trace of some rows, in the order of `index`."""
-        columns = {name: getattr(self, name) for name in ("times_s", *NUMBER_COLUMNS)}
-        return replace(self, **{name: None if c is None else c[index] for name, c in columns.items()})
+        columns: dict[str, Any] = {name: getattr(self, name) for name in ("times_s", *NUMBER_COLUMNS)}
+        taken: dict[str, Any] = {name: None if c is None else c[index] for name, c in columns.items()}
+        return replace(self, **taken)
 
 
 # Playing
@@ -80,10 +82,10 @@ def play(
 ) -> Trace:
     """The slice [from_s, from_s + for_s) of a trace, from its own zero, at another speed and rate.
 
-    Whole-second stamps are spread inside their second first, unless `spread` is false. time_scale 0.5 plays twice as fast.
-    rate_scale below 1 keeps each request with that probability; above 1 it adds copies of each row, jittered by up to
-    JITTER_S either way but kept inside the slice. Every draw belongs to a row of the whole trace, so that another slice of
-    the same trace with the same seed agrees where both overlap.
+    Whole-second stamps are spread inside their second first, unless `spread` is false. time_scale 0.5 plays twice as
+    fast. rate_scale below 1 keeps each request with that probability; above 1 it adds copies of each row, jittered by
+    up to JITTER_S either way but kept inside the slice. Every draw belongs to a row of the whole trace, so that another
+    slice of the same trace with the same seed agrees where both overlap.
     """
     if spread and trace.has_cut_stamps:
         whole = np.round(trace.times_s)
@@ -149,7 +151,7 @@ def read_trace(path: Path) -> Trace:
     times = columns.floats(time_name, parse)
     if len(times) == 0:
         raise InputError(f"{path}: no request in the trace")
-    numbers = {}
+    numbers: dict[str, Any] = {}
     for field, headers in NUMBER_COLUMNS.items():
         name = next((name for name in headers if name in columns), None)
         numbers[field] = None if name is None else columns.floats(name, not_negative)

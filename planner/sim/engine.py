@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from planner.arrivals import Renewal
 from planner.draws import Stream
-from planner.model import FloatArray, IntArray, Outcome, ReplicaLog, RequestLog
+from planner.model import Deployment, FloatArray, IntArray, Outcome, ReplicaLog, RequestLog
+from planner.rates import RateProfile
 from planner.scenario import Scenario
-from planner.service import FromTrace
+from planner.service import Deterministic, FromTrace
 from planner.sim import kernel
 from planner.sim.layout import (
     CREATED,
@@ -109,6 +111,20 @@ def simulate_requests(
     return result
 
 
+def compile_kernel() -> None:
+    """Compile the kernel, or load it from the cache, by simulating one request."""
+    scenario = Scenario(
+        name="compile",
+        shows="",
+        duration_s=1.0,
+        arrivals=Renewal(RateProfile.constant(1.0, 1.0)),
+        service_time=Deterministic(0.1),
+        deployment=Deployment(),
+        cold_start=Deterministic(0.0),
+    )
+    simulate_requests(scenario, [np.zeros(1)], iter([np.zeros(1)]), iter([np.zeros(64)]))
+
+
 class _Run:
     """One kernel run: holds what the kernel may ask to be enlarged."""
 
@@ -122,8 +138,11 @@ class _Run:
         self._draws = draws
         self._cold: FloatArray = np.empty(0)
         self._used_before = 0
+        self._fed_until_s = 0.0
 
     def feed(self, arrivals: FloatArray, services: FloatArray, *, is_last: bool) -> None:
+        self._check(arrivals)
+        arrivals = np.array(arrivals)  # writable and contiguous: the kernel is compiled for one kind of array
         while True:
             why, used = kernel.advance(
                 self._settings, self._state, self._out, arrivals, services, is_last, self._cold, self._used_before
@@ -132,6 +151,18 @@ class _Run:
             if why in (kernel.DONE, kernel.NEED_ARRIVALS):
                 return
             self._give(why)
+
+    def _check(self, arrivals: FloatArray) -> None:
+        """The kernel writes to memory by these times without a check of its own."""
+        if not len(arrivals):
+            return
+        if not (self._fed_until_s <= arrivals[0] and arrivals[-1] < self._settings.duration_s):
+            raise ValueError(
+                f"arrivals from {arrivals[0]} to {arrivals[-1]} s leave [{self._fed_until_s}, {self._settings.duration_s})"
+            )
+        if not (np.diff(arrivals) >= 0).all():
+            raise ValueError("arrivals must be sorted and finite")
+        self._fed_until_s = float(arrivals[-1])
 
     def _give(self, why: int) -> None:
         if why == kernel.NEED_COLD_STARTS:

@@ -1,0 +1,99 @@
+"""How `surgeproof replay` looks: the live line on stderr and the tables at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from planner.cli.options import Output
+from planner.cli.output import console, emit_json, print_table
+
+if TYPE_CHECKING:
+    from loadtest.replay.progress import Progress
+    from loadtest.replay.run import ReplayResult
+    from loadtest.replay.session import OnProgress
+
+
+@contextmanager
+def live_progress() -> Iterator[OnProgress]:
+    """A progress bar on stderr with what the run looks like now; nothing where stderr is no terminal."""
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), TimeRemainingColumn())
+    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("replay: starting Locust", total=None)
+
+        def on_progress(progress: Progress) -> None:
+            bar.update(
+                task,
+                description=describe(progress),
+                total=progress.duration_s,
+                completed=min(max(progress.elapsed_s, 0.0), progress.duration_s),
+            )
+
+        yield on_progress
+
+
+def describe(progress: Progress) -> str:
+    """One line: sent, 503s, p99 latency, lateness, ready replicas."""
+    if progress.elapsed_s < 0:
+        return f"replay: starts in {-progress.elapsed_s:.0f} s"
+    parts = [
+        f"sent {progress.sent}/{progress.planned}",
+        f"503 {_percent(progress.fraction_503)}",
+        f"p99 {_ms(progress.latency_p99_s)}",
+        f"late {_ms(progress.send_error_p99_s)}",
+    ]
+    if progress.ready_replicas is not None:
+        parts.append(f"ready {progress.ready_replicas}")
+    return " · ".join(parts)
+
+
+def show(result: ReplayResult, output: Output) -> None:
+    """The document or the tables on stdout, the message on stderr, the folder last."""
+    if output is Output.JSON:
+        emit_json(result.document)
+    else:
+        _print_tables(result.document)
+    if result.message:
+        console.print(result.message, markup=False)
+    for warning in result.document["warnings"]:
+        console.print(f"Warning: {warning}", markup=False)
+    if output is Output.JSON:
+        console.print(f"Run folder: {result.folder.path}", markup=False, soft_wrap=True)
+    else:
+        print(f"Run folder: {result.folder.path}")
+
+
+def _print_tables(document: dict[str, Any]) -> None:
+    books, observed, generator = document["books"], document["observed"], document["generator"]
+    outcomes = [(name.replace("_", " "), n) for name, n in books.items() if type(n) is int and n]
+    print(f"Replay of {document['scenario']} against {document['url']}\n")
+    print_table(("Requests", "count"), outcomes)
+    rows = [
+        (title, *(_ms(observed[name][q]) for q in ("p50", "p90", "p99", "max")))
+        for title, name in (("from the send", "latency_from_send_s"), ("from the plan", "latency_from_schedule_s"))
+    ]
+    print_table(("Latency of 200 answers", "p50", "p90", "p99", "max"), rows)
+    errors = " / ".join(_ms(generator[f"send_error_{q}_s"]) for q in ("p50", "p99", "max"))
+    print_table(
+        ("Kept to the plan", ""),
+        [
+            ("observed 503s", _percent(observed["fraction_503"])),
+            ("send error p50 / p99 / max", errors),
+            ("more than 50 ms late", _percent(generator["late_fraction"])),
+            ("sent of planned", _percent(generator["achieved_fraction"])),
+            ("most in flight", generator["max_in_flight"]),
+            ("generator", "valid" if generator["valid"] else "invalid"),
+        ],
+    )
+
+
+def _percent(fraction: float | None) -> str:
+    return "–" if fraction is None else f"{fraction:.2%}"
+
+
+def _ms(seconds: float | None) -> str:
+    return "–" if seconds is None else f"{seconds * 1e3:.1f} ms"

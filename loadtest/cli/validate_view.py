@@ -1,0 +1,45 @@
+"""How `surgeproof validate` looks in a terminal: rendered from its JSON document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from planner.cli.output import print_table
+
+NAMES = {
+    "fraction_503": "requests that got 503",
+    "largest_distance_of_cumulative_503s": "503s over time: largest distance from their mean",
+    "mean_distance_of_ready_replicas": "ready replicas over time: mean distance from their mean",
+}
+
+
+def show(document: dict[str, Any]) -> None:
+    if document["statistics"]:
+        rows = [
+            (NAMES[s["name"]], _number(s, "value"), f"{_number(s, 'low')} to {_number(s, 'high')}", f"{s['p_value']:.3f}")
+            for s in document["statistics"]
+        ]
+        print_table(("", "observed", "prediction interval", "p"), rows)
+    generator, books = document["generator"], document["books"]
+    print(f"  {books['planned']} requests planned, {books['sent']} sent, {document['observed']['answers_503']} answered 503")
+    if generator["send_error_p99_s"] is not None:
+        print(
+            f"  send error p50 {generator['send_error_p50_s'] * 1e3:.2f} ms, p99 {generator['send_error_p99_s'] * 1e3:.2f} ms"
+        )
+    _list("This run could not tell apart from the scenario:", document["cannot_tell_apart"])
+    _list("What would explain it:", document["explanations"])
+    print(f"Verdict: {document['verdict']}")
+    for reason in document["reasons"]:
+        print(f"  {reason}")
+
+
+def _number(statistic: dict[str, Any], key: str) -> str:
+    value = statistic[key]
+    return f"{value:.2%}" if statistic["name"] == "fraction_503" else f"{value:.3g}"
+
+
+def _list(title: str, changes: list[dict[str, Any]]) -> None:
+    if changes:
+        print(f"  {title}")
+        for change in changes:
+            print(f"    {change['setting']} {change['change']} (503s {change['fraction_503']:.2%})")

@@ -1,0 +1,83 @@
+"""The main job in one call: simulate a scenario, stand its endpoint up on this machine, replay it, validate, report."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from loadtest.lab.options import KEY_VARIABLE, ReplicaKind
+from loadtest.lab.process import LabProcess
+from loadtest.replay.run import ReplayResult, replay
+from loadtest.replay.session import OnProgress
+from loadtest.report import write_run_report
+from loadtest.runfolder import RunFolder
+from loadtest.validate.verdict import validate_run
+from planner.cli.simulation import simulate
+from planner.scenario import Scenario
+from planner.scenario_file import save_copy
+
+EXIT_INTERRUPTED = 130
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineResult:
+    """The documents of the commands that ran, keyed as `run` prints them, and how the command should end."""
+
+    document: dict[str, Any]
+    folder: RunFolder
+    exit_code: int
+
+
+def run_pipeline(
+    scenario: Scenario,
+    *,
+    replicas: ReplicaKind = ReplicaKind.REAL,
+    replications: int | None = None,
+    out: Path | None = None,
+    say: Callable[[str], None] = lambda line: None,
+    live: Callable[[], AbstractContextManager[OnProgress | None]] = nullcontext,
+) -> PipelineResult:
+    """Run everything against a lab of this process's own, which has ended when this returns."""
+    say(f"1/5 simulating {scenario.name}")
+    simulation = simulate(scenario, replications)
+    say(f"    predicted 503s: {simulation['fraction_503']['value']:.2%}")
+    say(f"2/5 starting the lab ({scenario.deployment.initial_count} {replicas} replicas)")
+    replayed = _replay_in_lab(scenario, replicas, out, say, live)
+    document = {"command": "run", "simulate": simulation, "replay": replayed.document}
+    if replayed.message:
+        say(f"    {replayed.message}")
+    if replayed.exit_code == EXIT_INTERRUPTED or replayed.document["observed"]["fraction_503"] is None:
+        return PipelineResult(document=document, folder=replayed.folder, exit_code=replayed.exit_code)
+    say("4/5 validating")
+    validation = validate_run(replayed.folder, scenario)
+    say("5/5 writing the report")
+    report = write_run_report(replayed.folder, validation.document, simulation)
+    document |= {"validate": validation.document, "report": {"path": str(report)}, "run": str(replayed.folder.path)}
+    return PipelineResult(document=document, folder=replayed.folder, exit_code=validation.exit_code)
+
+
+def _replay_in_lab(
+    scenario: Scenario,
+    replicas: ReplicaKind,
+    out: Path | None,
+    say: Callable[[str], None],
+    live: Callable[[], AbstractContextManager[OnProgress | None]],
+) -> ReplayResult:
+    with tempfile.TemporaryDirectory(prefix="surgeproof-") as folder:
+        save_copy(scenario, Path(folder))
+        with LabProcess(Path(folder) / "scenario.yaml", replicas=replicas, on_progress=lambda line: say(f"    {line}")) as lab:
+            say(f"3/5 replaying {scenario.name} for {scenario.duration_s:g} s against {lab.url}")
+            before = os.environ.get(KEY_VARIABLE)
+            os.environ[KEY_VARIABLE] = lab.key  # the environment is the only way in which a key travels
+            try:
+                with live() as on_progress:
+                    return replay(scenario, lab.url, out=out, on_progress=on_progress)
+            finally:
+                os.environ.pop(KEY_VARIABLE)
+                if before is not None:
+                    os.environ[KEY_VARIABLE] = before

@@ -1,0 +1,133 @@
+"""The scoring URL: what may be called, by whom, and whether anybody answers there. Standard library only."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import ssl
+from collections.abc import Collection
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from planner.errors import InputError
+
+KEY_VARIABLE = "SURGEPROOF_ENDPOINT_KEY"
+"""The environment variable that holds the endpoint key."""
+
+CONNECT_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """A scoring URL, taken apart. `path` includes the query; `shown` is the URL without it, fit for logs."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+
+    @property
+    def is_tls(self) -> bool:
+        return self.scheme == "https"
+
+    @property
+    def origin(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}"
+
+    @property
+    def shown(self) -> str:
+        path, _, query = self.path.partition("?")
+        return f"{self.origin}{path}{'?…' if query else ''}"
+
+
+def parse_url(url: str) -> Endpoint:
+    """Take a full scoring URL apart, or say what is wrong with it (never repeating what may be a secret)."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise InputError(f"--url {url.split('?')[0]}: not a URL") from None
+    if parts.username is not None or parts.password is not None:
+        raise InputError(f"--url: must not carry a user name or password; the key belongs in {KEY_VARIABLE}")
+    shown = url.split("?")[0]
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise InputError(f"--url {shown}: must be a full scoring URL, such as http://127.0.0.1:5001/score")
+    if port == 0:
+        raise InputError(f"--url {shown}: port 0, must be 1 to 65535")
+    path = parts.path or "/"
+    if any(ord(c) <= 32 or ord(c) > 126 for c in path + parts.query + parts.hostname):
+        raise InputError(f"--url {shown}: holds a character that a URL must percent-encode")
+    return Endpoint(
+        scheme=parts.scheme,
+        host=parts.hostname,
+        port=port or (443 if parts.scheme == "https" else 80),
+        path=f"{path}?{parts.query}" if parts.query else path,
+    )
+
+
+def resolve(endpoint: Endpoint) -> list[str]:
+    """The addresses of the host."""
+    try:
+        found = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a host name"
+        raise InputError(f"--url {endpoint.shown}: the host name {endpoint.host} does not resolve ({reason})") from None
+    return sorted({str(info[4][0]) for info in found})
+
+
+def is_loopback(addresses: Collection[str]) -> bool:
+    """Whether every address is this machine."""
+    return bool(addresses) and all(ipaddress.ip_address(a.split("%")[0]).is_loopback for a in addresses)
+
+
+def check_allowed(
+    endpoint: Endpoint,
+    *,
+    loopback: bool,
+    allow_hosts: Collection[str],
+    max_requests: int | None,
+    planned: int,
+    peak_rate_rps: float,
+) -> None:
+    """Refuse a host that is neither loopback nor named, or a plan larger than the limit the user gave for it."""
+    if max_requests is not None and max_requests < 1:
+        raise InputError(f"--max-requests {max_requests}: must be at least 1")
+    if loopback:
+        return
+    load = f"{planned} requests, at most {peak_rate_rps:.0f} in one second"
+    if endpoint.host not in {host.lower() for host in allow_hosts}:
+        raise InputError(
+            f"{endpoint.host} is not this machine. The replay would send it {load}. "
+            f"If it may be loaded like that, add --allow-host {endpoint.host} --max-requests {planned}."
+        )
+    if max_requests is None:
+        raise InputError(
+            f"{endpoint.host} is not this machine, so the replay ({load}) needs --max-requests {planned} too."
+        )
+    if max_requests < planned:
+        raise InputError(
+            f"--max-requests {max_requests}: the replay of {endpoint.host} would send {load}; raise it to {planned}, "
+            "or shorten the scenario."
+        )
+
+
+def check_reachable(endpoint: Endpoint) -> None:
+    """Open one connection (with TLS where the URL says so) and close it again, without a request."""
+    try:
+        with socket.create_connection((endpoint.host, endpoint.port), timeout=CONNECT_TIMEOUT_S) as plain:
+            if endpoint.is_tls:
+                with ssl.create_default_context().wrap_socket(plain, server_hostname=endpoint.host):
+                    pass
+    except ConnectionRefusedError:
+        raise InputError(
+            f"--url {endpoint.shown}: connection refused, nothing listens on port {endpoint.port}"
+        ) from None
+    except ssl.SSLCertVerificationError as error:
+        raise InputError(f"--url {endpoint.shown}: its TLS certificate is refused ({error.verify_message})") from None
+    except ssl.SSLError as error:
+        raise InputError(f"--url {endpoint.shown}: no TLS connection ({error.reason})") from None
+    except TimeoutError:
+        raise InputError(f"--url {endpoint.shown}: no connection within {CONNECT_TIMEOUT_S:g} s") from None
+    except OSError as error:
+        raise InputError(f"--url {endpoint.shown}: cannot be reached ({error.strerror or error})") from None

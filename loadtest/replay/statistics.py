@@ -1,0 +1,126 @@
+"""What a replay observed, and whether its generator kept up: pure functions of the merged log."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from loadtest.replay.books import NEVER_SENT, SENT, label
+from loadtest.replay.merge import Observed
+from planner.model import FloatArray, IntArray, Outcome, RequestLog
+
+LATE_S = 0.050
+"""A request that leaves this much after its time is late."""
+
+MIN_ACHIEVED_FRACTION = 0.99
+MAX_LATE_FRACTION = 0.01
+MAX_SEND_ERROR_P99_S = 0.050
+
+_NOT_COUNTED = (Outcome.IN_FLIGHT_AT_STOP, Outcome.UNRESOLVED)
+"""Sent, but nobody knows the answer: left out of the denominator of fraction_503."""
+
+
+def observed(run: Observed, *, warm_up_s: float, duration_s: float) -> dict[str, Any]:
+    """Counts, 503 fraction and both latencies over the requests scheduled in [warm_up_s, duration_s).
+
+    fraction_503 = 503s / (sent - in flight at stop - unresolved), null where that is 0. Latencies are of 200 answers.
+    """
+    log = run.log
+    window = (log.scheduled_s >= warm_up_s) & (log.scheduled_s < duration_s)
+    outcome = log.outcome[window]
+    counts = np.bincount(outcome, minlength=len(Outcome))
+    answered = int(sum(counts[o] for o in SENT if o not in _NOT_COUNTED))
+    ok = window & (log.outcome == Outcome.OK)
+    service = log.service_time_s[ok]
+    service = service[np.isfinite(service)]
+    return {
+        "requests": int(window.sum()),
+        "sent": int(sum(counts[o] for o in SENT)),
+        "fraction_503": float(counts[Outcome.STATUS_503] / answered) if answered else None,
+        "counts": {label(o): int(counts[o]) for o in Outcome},
+        "flagged_503": int(np.sum(window & (run.flagged > 0) & (log.outcome == Outcome.STATUS_503))),
+        "flagged_connection_errors": int(
+            np.sum(window & (run.flagged > 0) & (log.outcome == Outcome.CONNECTION_ERROR))
+        ),
+        "latency_from_send_s": _quantiles(log.finish_s[ok] - log.sent_s[ok]),
+        "latency_from_schedule_s": _quantiles(log.finish_s[ok] - log.scheduled_s[ok]),
+        "service_time_mean_s": float(service.mean()) if len(service) else None,
+        "planned_service_time_mean_s": float(run.planned_service_time_s[ok].mean()) if ok.any() else None,
+    }
+
+
+def generator(log: RequestLog) -> dict[str, Any]:
+    """How well the plan was kept, over the whole run, and `valid` with the `problems` that make it false."""
+    counts = np.bincount(log.outcome, minlength=len(Outcome))
+    error_s = send_errors(log)
+    late = int(np.sum(error_s > LATE_S))
+    document: dict[str, Any] = {
+        "planned": len(log),
+        "sent": len(error_s),
+        "send_error_p50_s": quantile(error_s, 0.50),
+        "send_error_p99_s": quantile(error_s, 0.99),
+        "send_error_max_s": float(error_s.max()) if len(error_s) else None,
+        "late_fraction": late / len(error_s) if len(error_s) else None,
+        "achieved_fraction": len(error_s) / len(log) if len(log) else None,
+        "max_in_flight": max_in_flight(log),
+    }
+    problems = _problems(counts, error_s, late, len(log))
+    return document | {"valid": not problems, "problems": problems}
+
+
+def _problems(counts: IntArray, error_s: FloatArray, late: int, planned: int) -> list[str]:
+    sent = len(error_s)
+    if sent == 0:
+        return [f"No request was sent ({planned} were planned)."]
+    problems = []
+    if sent < MIN_ACHIEVED_FRACTION * planned:
+        why = ", ".join(f"{counts[o]} {label(o).replace('_', ' ')}" for o in NEVER_SENT if counts[o])
+        problems.append(
+            f"Only {sent} of {planned} planned requests were sent ({sent / planned:.1%}; {why}), "
+            f"at least {MIN_ACHIEVED_FRACTION:.0%} are needed."
+        )
+    if late > MAX_LATE_FRACTION * sent:
+        problems.append(
+            f"{late} of {sent} requests ({late / sent:.1%}) left more than {LATE_S * 1e3:.0f} ms late, "
+            f"at most {MAX_LATE_FRACTION:.0%} may."
+        )
+    p99_s = quantile(error_s, 0.99)
+    if p99_s is not None and p99_s > MAX_SEND_ERROR_P99_S:
+        problems.append(
+            f"One request in a hundred left {p99_s * 1e3:.0f} ms or more after its time, "
+            f"at most {MAX_SEND_ERROR_P99_S * 1e3:.0f} ms are allowed."
+        )
+    if n := counts[Outcome.UNACCOUNTED]:
+        problems.append(f"{n} of {planned} planned requests are unaccounted for: the worker ended without a word.")
+    if n := counts[Outcome.DROPPED_MAX_INFLIGHT]:
+        problems.append(f"{n} requests were dropped because the limit of requests in flight was reached.")
+    return problems
+
+
+def send_errors(log: RequestLog) -> FloatArray:
+    """Send minus scheduled time of every request that was sent, seconds."""
+    error = log.sent_s - log.scheduled_s
+    return error[np.isfinite(error)]
+
+
+def max_in_flight(log: RequestLog) -> int:
+    """The largest number of requests that were out at one time; without a known end a request stays out."""
+    sent = np.sort(log.sent_s[np.isfinite(log.sent_s)])
+    ends = np.sort(log.finish_s[np.isfinite(log.sent_s) & np.isfinite(log.finish_s)])
+    out = np.arange(1, len(sent) + 1) - np.searchsorted(ends, sent, side="right")
+    return int(out.max(initial=0))
+
+
+def quantile(values: FloatArray, q: float) -> float | None:
+    """The smallest value that at least q n values do not exceed; None where there is none."""
+    return float(np.quantile(values, q, method="inverted_cdf")) if len(values) else None
+
+
+def _quantiles(values: FloatArray) -> dict[str, float | None]:
+    return {
+        "p50": quantile(values, 0.50),
+        "p90": quantile(values, 0.90),
+        "p99": quantile(values, 0.99),
+        "max": float(values.max()) if len(values) else None,
+    }

@@ -1,0 +1,54 @@
+"""The capacity report of a run folder: reads its parts, writes report.html."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from loadtest.runfolder import RunFolder
+from planner.errors import InputError
+
+VERDICT_KEYS = ("verdict", "reasons", "observed", "predicted", "statistics", "cannot_tell_apart", "generator", "books")
+
+
+def write_run_report(
+    folder: RunFolder, validation_document: dict[str, Any], simulation: dict[str, Any] | None = None
+) -> Path:
+    """Write the report of a run that was judged; `simulation` is the document of `simulate`, if there is one."""
+    from planner.report.data import RunReport
+    from planner.report.page import render
+    from planner.scenario_file import load
+
+    report = RunReport(
+        scenario=load(str(folder.scenario)),
+        summary=folder.read_summary(),
+        validation=validation_document,
+        simulation=simulation,
+        requests=folder.read_requests(),
+        replicas=folder.read_replicas(),
+    )
+    page = render(report)
+    try:
+        folder.report.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{folder.report}: cannot be written ({error.strerror})") from None
+    return folder.report
+
+
+def validation_of(folder: RunFolder) -> dict[str, Any]:
+    """The validation document of a run; a run that was not judged yet is judged by its own scenario first."""
+    from planner.scenario_file import load
+
+    if not folder.validation.exists():
+        from loadtest.validate.verdict import validate_run
+
+        return validate_run(folder, load(str(folder.scenario))).document
+    try:
+        document = json.loads(folder.validation.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{folder.validation}: not a readable JSON file ({error})") from None
+    missing = [key for key in VERDICT_KEYS if not isinstance(document, dict) or key not in document]
+    if missing:
+        raise InputError(f"{folder.validation}: {missing[0]} is missing; delete the file and the run is judged anew")
+    return dict(document)

@@ -1,0 +1,147 @@
+"""The run folder: what a replay leaves behind, and where each part lies. No secret ever reaches it."""
+
+from __future__ import annotations
+
+import json
+import platform
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from loadtest.schedule import Schedule, read_schedule
+from planner import __version__
+from planner.errors import InputError
+from planner.model import ReplicaLog, RequestLog
+from planner.records import read_replicas, read_requests
+
+RUNS = Path("runs")
+"""Where run folders go by default."""
+
+_PACKAGES = ("numpy", "pyarrow", "locust", "gevent", "geventhttpclient")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths of one run and the readers of its parts; a missing or broken part is an InputError that names the file."""
+
+    path: Path
+
+    @property
+    def scenario(self) -> Path:
+        return self.path / "scenario.yaml"
+
+    @property
+    def schedule(self) -> Path:
+        return self.path / "schedule.parquet"
+
+    @property
+    def requests(self) -> Path:
+        return self.path / "requests.parquet"
+
+    @property
+    def replicas(self) -> Path:
+        return self.path / "replicas.parquet"
+
+    @property
+    def summary(self) -> Path:
+        return self.path / "summary.json"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report.html"
+
+    @property
+    def validation(self) -> Path:
+        """The document of `surgeproof validate`, once it has judged the run."""
+        return self.path / "validation.json"
+
+    @property
+    def segment(self) -> Path:
+        """The worker's records while the run goes on; merged into `requests` at the end."""
+        return self.path / "worker-0.segment"
+
+    @property
+    def worker_log(self) -> Path:
+        """What the worker wrote to stderr; kept only if it wrote anything."""
+        return self.path / "worker-0.log"
+
+    def read_schedule(self) -> Schedule:
+        return read_schedule(self.schedule)
+
+    def read_requests(self) -> RequestLog:
+        return read_requests(self.requests)
+
+    def read_replicas(self) -> ReplicaLog | None:
+        """None where the run could not see replicas; the summary says why."""
+        return read_replicas(self.replicas) if self.replicas.exists() else None
+
+    def read_summary(self) -> dict[str, Any]:
+        try:
+            document = json.loads(self.summary.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise InputError(f"{self.summary}: no such file") from None
+        except (OSError, ValueError) as error:
+            raise InputError(f"{self.summary}: not a readable JSON file ({error})") from None
+        if not isinstance(document, dict):
+            raise InputError(f"{self.summary}: holds no JSON object")
+        return document
+
+    def write_summary(self, document: dict[str, Any]) -> None:
+        """Write the summary; NaN is refused (unknown is null)."""
+        text = json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False)
+        self.summary.write_text(text + "\n", encoding="utf-8")
+
+
+def create_run_folder(name: str, out: Path | None = None) -> RunFolder:
+    """A new, empty run folder: `out`, or runs/NAME-TIME. A folder that already holds something is refused."""
+    try:
+        if out is not None:
+            out.mkdir(parents=True, exist_ok=True)
+            if any(out.iterdir()):
+                raise InputError(f"--out {out}: the folder is not empty, choose a new one")
+            return RunFolder(out)
+        stem = f"{re.sub(r'[^A-Za-z0-9._-]+', '-', name).strip('.-') or 'run'}-{datetime.now():%Y%m%d-%H%M%S}"
+        RUNS.mkdir(exist_ok=True)
+        for suffix in ("", *(f"-{i}" for i in range(2, 100))):
+            folder = RUNS / (stem + suffix)
+            try:
+                folder.mkdir()
+            except FileExistsError:
+                continue
+            return RunFolder(folder)
+    except OSError as error:
+        raise InputError(f"{error.filename or out or RUNS}: cannot be made a run folder ({error.strerror})") from None
+    raise InputError(f"{RUNS / stem}: a hundred runs in one second, choose a folder with --out")
+
+
+def open_run_folder(path: Path) -> RunFolder:
+    """An existing run folder, complete enough to be judged."""
+    if not path.is_dir():
+        raise InputError(f"{path}: no such run folder")
+    folder = RunFolder(path)
+    for part in (folder.scenario, folder.schedule, folder.requests, folder.summary):
+        if not part.is_file():
+            raise InputError(f"{part}: no such file, {path} is not a complete run folder")
+    return folder
+
+
+def provenance(seed: int) -> dict[str, Any]:
+    """What made a result: version, seed, platform, Python, package versions, time (UTC)."""
+    return {
+        "surgeproof": __version__,
+        "seed": seed,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": {name: _version(name) for name in _PACKAGES},
+        "written_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,1 @@
+"""Observed against predicted: `surgeproof validate`. See docs/validation.md."""

@@ -1,0 +1,84 @@
+"""What a run observed, in the shape that the simulation of the same requests gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from loadtest.runfolder import RunFolder
+from planner.model import FloatArray, IntArray, Outcome, ReplicaLog
+from planner.scenario import Scenario
+from planner.sim.engine import BIN_S
+
+_UNKNOWN = (Outcome.IN_FLIGHT_AT_STOP, Outcome.UNRESOLVED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observation:
+    """The sent requests of a run, sorted by send time, and its replicas over time.
+
+    sent_s: shape (n,), in [0, duration). service_time_s: shape (n,), NaN where the run does not know it. send_error_s: how much
+    later than planned each left, shape (n,): a sample of the timing noise of the machine. bin_503: 503s by the
+    second of their send, bin_ready: mean ready replicas in each second (None where the run could not see replicas).
+    """
+
+    sent_s: FloatArray
+    service_time_s: FloatArray
+    send_error_s: FloatArray
+    requests: int
+    """Answered requests scheduled in [warm_up, duration)."""
+    n_503: int
+    bin_503: IntArray
+    bin_ready: FloatArray | None
+    service_times_from: str
+    summary: dict[str, Any]
+
+    @property
+    def fraction_503(self) -> float:
+        return self.n_503 / self.requests if self.requests else float("nan")
+
+
+def observe(folder: RunFolder, scenario: Scenario) -> Observation:
+    """Read a run folder; `scenario` gives the duration and the warm-up."""
+    log, schedule, summary = folder.read_requests(), folder.read_schedule(), folder.read_summary()
+    sent = np.flatnonzero(np.isfinite(log.sent_s))
+    sent = sent[np.argsort(log.sent_s[sent], kind="stable")]
+    # A send that slips past the end of the scenario belongs to its last instant.
+    sent_s = np.clip(log.sent_s[sent], 0.0, np.nextafter(scenario.duration_s, 0.0))
+    known = ~np.isin(log.outcome[sent], _UNKNOWN)
+    counted = known & (log.scheduled_s[sent] >= scenario.warm_up_s) & (log.scheduled_s[sent] < scenario.duration_s)
+    is_503 = counted & (log.outcome[sent] == Outcome.STATUS_503)
+    bins = max(1, int(np.ceil(scenario.duration_s / BIN_S)))
+    planned_by_lab = bool(summary.get("endpoint", {}).get("is_lab"))
+    measured = log.service_time_s[sent]
+    planned = schedule.service_time_s[sent] if planned_by_lab else np.full(len(sent), np.nan)
+    replicas = folder.read_replicas()
+    return Observation(
+        sent_s=sent_s,
+        service_time_s=np.where(np.isfinite(measured), measured, planned),
+        send_error_s=np.maximum(log.sent_s[sent] - log.scheduled_s[sent], 0.0),
+        requests=int(counted.sum()),
+        n_503=int(is_503.sum()),
+        bin_503=np.bincount((sent_s[is_503] / BIN_S).astype(np.int64), minlength=bins),
+        bin_ready=None if replicas is None else mean_in_bins(replicas, bins, scenario.duration_s),
+        service_times_from=_source(measured, planned),
+        summary=summary,
+    )
+
+
+def mean_in_bins(log: ReplicaLog, bins: int, duration_s: float) -> FloatArray:
+    """Mean ready replicas in each bin of BIN_S seconds, of a step function that holds its last value to the end."""
+    edges = np.minimum(np.arange(bins + 1) * BIN_S, duration_s)
+    times = np.concatenate((log.time_s, [max(duration_s, float(log.time_s[-1]))]))
+    area = np.concatenate(([0.0], np.cumsum(np.diff(times) * log.ready)))
+    return np.asarray(np.diff(np.interp(edges, times, area)) / np.diff(edges))
+
+
+def _source(measured: FloatArray, planned: FloatArray) -> str:
+    if np.isfinite(planned).all() and len(planned):
+        return "measured in the scoring server; for requests it never saw, the times that the schedule gave them"
+    if np.isfinite(measured).any():
+        return "measured in the scoring server; for requests it never saw, drawn from the scenario"
+    return "drawn from the scenario"

@@ -1,0 +1,111 @@
+"""The prediction of one run: many simulated replicates under the requests that the run really sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from loadtest.validate.observed import Observation
+from planner.draws import Stream, block_generator
+from planner.measures import fraction
+from planner.model import Cause, Estimate, FloatArray
+from planner.scenario import Scenario
+from planner.service import FromTrace
+from planner.sim.engine import ReplicateResult, simulate_requests
+from planner.sim.replications import in_order
+from planner.workload import cold_starts, drawn
+
+REPLICATES = 999
+FEWEST_REPLICATES = 600
+"""What three corrected 99 % intervals by order statistics need at least: 0.01 / 3 / 2 x 601 > 1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """What R replicates gave: arrays of shape (R,) and, over time, (R, bins)."""
+
+    n: FloatArray
+    n_503: FloatArray
+    bin_503: FloatArray
+    bin_ready: FloatArray
+    bin_desired: FloatArray
+    """Mean over the replicates, shape (bins,)."""
+    causes: FloatArray
+    """503s by cause, shape (R, causes)."""
+
+    @property
+    def fractions(self) -> FloatArray:
+        return self.n_503 / self.n
+
+    def estimate(self) -> Estimate:
+        """The mean of the fraction of 503s with its confidence interval."""
+        return fraction(self.n_503, self.n)
+
+    def cause_shares(self) -> dict[str, float | None]:
+        total = self.n_503.sum()
+        return {c.label: float(self.causes[:, c].sum() / total) if total else None for c in Cause}
+
+
+def predict(
+    scenario: Scenario,
+    seen: Observation,
+    *,
+    replicates: int = REPLICATES,
+    cores: int = 1,
+    service_factor: float = 1.0,
+    use_known_service_times: bool = True,
+    on_done: Callable[[], object] = lambda: None,
+) -> Prediction:
+    """Simulate the observed sends `replicates` times; service times that the run knows are used, the others drawn."""
+
+    def make(replicate: int) -> ReplicateResult:
+        services = _service_times(scenario, seen, replicate, use_known_service_times) * service_factor
+        arrivals, services = _with_timing_noise(scenario, seen, services, replicate)
+        return simulate_requests(scenario, [arrivals], iter([services]), cold_starts(scenario, replicate))
+
+    return _gather(in_order(make, replicates, cores), on_done)
+
+
+def _with_timing_noise(
+    scenario: Scenario, seen: Observation, services: FloatArray, replicate: int
+) -> tuple[FloatArray, FloatArray]:
+    """Arrivals and service times as uncertain as they were measured.
+
+    A send time is not the instant at which the front end sees the request, and a few milliseconds decide what a tick sees:
+    simulated without noise, the same requests give the same answers in every replicate, which no real run repeats. Both get
+    noise drawn from the run's own send errors: arrivals as a delay, service times around their value.
+    """
+    n = len(seen.sent_s)
+    generator = block_generator(scenario.seed, replicate, Stream.TIMING, 0)
+    delay_s = seen.send_error_s[generator.integers(0, n, n)]
+    noise_s = seen.send_error_s[generator.integers(0, n, n)] - seen.send_error_s.mean()
+    arrivals = np.minimum(seen.sent_s + delay_s, np.nextafter(scenario.duration_s, 0.0))
+    order = np.argsort(arrivals, kind="stable")
+    return arrivals[order], np.maximum(services + noise_s, 0.0)[order]
+
+
+def _service_times(scenario: Scenario, seen: Observation, replicate: int, use_known: bool) -> FloatArray:
+    known = np.isfinite(seen.service_time_s) & use_known
+    if known.all():
+        return seen.service_time_s
+    n = len(seen.sent_s)
+    if isinstance(scenario.service_time, FromTrace):
+        # The run has sent these very requests (or, where some were never sent, some of them): their times are the trace's.
+        own = np.resize(scenario.service_time.times_s, n)
+    else:
+        blocks = drawn(scenario.service_time, scenario.seed, replicate, Stream.SERVICE)
+        own = np.concatenate([next(blocks) for _ in range(-(-n // 8192))])[:n]
+    return np.where(known, seen.service_time_s, own)
+
+
+def _gather(results: Iterator[ReplicateResult], on_done: Callable[[], object]) -> Prediction:
+    kept = []
+    for result in results:
+        kept.append((result.n, result.n_503, result.bin_503, result.bin_ready, result.bin_desired, result.causes))
+        on_done()
+    n, n_503, bin_503, bin_ready, bin_desired, causes = (np.array(column, dtype=np.float64) for column in zip(*kept))
+    return Prediction(
+        n=n, n_503=n_503, bin_503=bin_503, bin_ready=bin_ready, bin_desired=bin_desired.mean(axis=0), causes=causes
+    )

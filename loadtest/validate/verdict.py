@@ -1,0 +1,224 @@
+"""The verdict of a run and everything that carries it, as the document that `validate` prints and the report reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from loadtest.runfolder import RunFolder
+from loadtest.validate.alternatives import Judged, alternatives, judge
+from loadtest.validate.comparison import ERROR_RATE, STATISTICS, Statistic, compare, prediction_interval
+from loadtest.validate.observed import Observation, observe
+from loadtest.validate.prediction import FEWEST_REPLICATES, REPLICATES, Prediction, predict
+from planner.documents import estimate_document
+from planner.model import Verdict, VerdictWord
+from planner.scenario import Scenario
+from planner.sim.engine import BIN_S
+
+EXIT_CODES = {VerdictWord.PASS: 0, VerdictWord.FAIL: 1, VerdictWord.UNDECIDED: 3, VerdictWord.INVALID: 3}
+
+BAND = 0.95
+"""Share of single runs within the bands drawn over time (for the eye; verdicts use `comparison`)."""
+
+_LOUD = {
+    "fraction_503": "the fraction of 503s",
+    "largest_distance_of_cumulative_503s": "the 503s over time (largest distance of their running count from its mean)",
+    "mean_distance_of_ready_replicas": "the ready replicas over time (mean distance from their mean)",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Validation:
+    verdict: Verdict
+    document: dict[str, Any]
+
+    @property
+    def exit_code(self) -> int:
+        return EXIT_CODES[self.verdict.word]
+
+
+def validate(
+    folder: RunFolder,
+    scenario: Scenario,
+    run_scenario: Scenario,
+    *,
+    replicates: int = REPLICATES,
+    cores: int = 1,
+    on_done: Callable[[], object] = lambda: None,
+) -> Validation:
+    """Judge a run by `scenario`; run_scenario is the one it was made with (usually the same).
+
+    Where the two differ in service time, the run's own service times are not used: then they are what is on trial.
+    """
+    seen = observe(folder, run_scenario)
+    scenario = replace(scenario, duration_s=run_scenario.duration_s, warm_up_s=run_scenario.warm_up_s)
+    if reasons := _invalid(seen):
+        return _without_prediction(seen, reasons)
+    on_trial = scenario.service_time.describe() != run_scenario.service_time.describe()
+    prediction = predict(
+        scenario, seen, replicates=replicates, cores=cores, use_known_service_times=not on_trial, on_done=on_done
+    )
+    statistics = compare(seen, prediction)
+    judged = judge(scenario, seen, cores=cores, use_known_service_times=not on_trial, on_done=on_done)
+    verdict = _verdict(seen, prediction, statistics, judged)
+    return Validation(verdict=verdict, document=_document(seen, prediction, statistics, judged, verdict, on_trial))
+
+
+def validate_run(folder: RunFolder, scenario: Scenario) -> Validation:
+    """Judge a run folder by a scenario on all cores, with a progress bar, and write validation.json into it."""
+    from planner.cli.simulation import cores, prepare_simulator, progress
+    from planner.scenario_file import load
+
+    run_scenario = load(str(folder.scenario))
+    prepare_simulator()
+    with progress("validating", simulated_runs(scenario)) as advance:
+        validation = validate(folder, scenario, run_scenario, cores=cores(), on_done=advance)
+    text = json.dumps(validation.document, indent=2, allow_nan=False, ensure_ascii=False)
+    folder.validation.write_text(text + "\n", encoding="utf-8")
+    return validation
+
+
+def simulated_runs(scenario: Scenario, replicates: int = REPLICATES) -> int:
+    """How many replicates `validate` will simulate, for a progress bar."""
+    return replicates + FEWEST_REPLICATES * len(list(alternatives(scenario)))
+
+
+def _invalid(seen: Observation) -> list[str]:
+    """Why no verdict is possible, in the order of the specification: vacuous, generator, ended by a limit."""
+    summary = seen.summary
+    reasons = []
+    if len(seen.sent_s) == 0 or seen.requests == 0:
+        return ["The run is vacuous: no request was sent and answered."]
+    reasons.extend(summary["generator"]["problems"])
+    if summary.get("ended") != "complete":
+        reasons.append(f"The run did not end by itself ({summary.get('ended')}): {summary.get('message')}")
+    return reasons
+
+
+def _verdict(seen: Observation, prediction: Prediction, statistics: list[Statistic], judged: list[Judged]) -> Verdict:
+    outside = [s for s in statistics if not s.is_inside]
+    if outside:
+        reasons = [_outside_sentence(s) for s in outside] + [_explanation(judged)]
+        return Verdict(word=VerdictWord.FAIL, reasons=tuple(reasons))
+    low, high = prediction_interval(prediction.fractions)
+    mean = prediction.estimate().value
+    if seen.n_503 == 0 and prediction.n_503.sum() == 0:
+        reason = (
+            f"Neither the run nor any of {len(prediction.n)} simulated runs saw a 503: nothing was put to the test."
+        )
+        return Verdict(word=VerdictWord.UNDECIDED, reasons=(reason,))
+    if low == 0 and high - low > mean:
+        reason = (
+            f"The prediction interval of the fraction of 503s, 0 to {high:.3%}, reaches 0 and is wider than its mean "
+            f"({mean:.3%}): a run this small cannot confirm it."
+        )
+        return Verdict(word=VerdictWord.UNDECIDED, reasons=(reason,))
+    inside = "; ".join(f"{_LOUD[s.name]} {s.value:.4g} within [{s.low:.4g}, {s.high:.4g}]" for s in statistics)
+    return Verdict(
+        word=VerdictWord.PASS, reasons=(f"All {len(statistics)} statistics lie in their intervals: {inside}.",)
+    )
+
+
+def _outside_sentence(s: Statistic) -> str:
+    side = "above" if s.value > s.high else "below"
+    return (
+        f"{_LOUD[s.name][0].upper()}{_LOUD[s.name][1:]} is {s.value:.4g}, {side} the prediction interval "
+        f"[{s.low:.4g}, {s.high:.4g}]."
+    )
+
+
+def _explanation(judged: list[Judged]) -> str:
+    fits = [f"{j.alternative.setting} {j.alternative.change}" for j in judged if j.passes]
+    if fits:
+        return f"One of these would explain it: {'; '.join(fits)}."
+    return "None of the one-setting changes tried (target, min, cold start, service time) would explain it."
+
+
+def _without_prediction(seen: Observation, reasons: list[str]) -> Validation:
+    verdict = Verdict(word=VerdictWord.INVALID, reasons=tuple(reasons))
+    fraction = seen.fraction_503 if seen.requests else None
+    return Validation(
+        verdict=verdict,
+        document={
+            "command": "validate",
+            "verdict": str(verdict.word),
+            "reasons": list(verdict.reasons),
+            "observed": {"fraction_503": fraction, "requests": seen.requests, "answers_503": seen.n_503},
+            "predicted": {"fraction_503": None},
+            "cannot_tell_apart": [],
+            "explanations": [],
+            "statistics": [],
+            "generator": seen.summary["generator"],
+            "books": seen.summary["books"],
+        },
+    )
+
+
+def _document(
+    seen: Observation,
+    prediction: Prediction,
+    statistics: list[Statistic],
+    judged: list[Judged],
+    verdict: Verdict,
+    on_trial: bool,
+) -> dict[str, Any]:
+    low, high = prediction_interval(prediction.fractions)
+    estimate = replace(prediction.estimate(), prediction_low=low, prediction_high=high)
+    passing = [_judged_document(j) for j in judged if j.passes]
+    passed = verdict.word is VerdictWord.PASS
+    return {
+        "command": "validate",
+        "verdict": str(verdict.word),
+        "reasons": list(verdict.reasons),
+        "observed": {
+            "fraction_503": seen.fraction_503,
+            "requests": seen.requests,
+            "answers_503": seen.n_503,
+            "replicas_observed": seen.bin_ready is not None,
+            "service_times": "drawn from the scenario, which is on trial" if on_trial else seen.service_times_from,
+        },
+        "predicted": {
+            "fraction_503": estimate_document(estimate),
+            "prediction_confidence": 1 - ERROR_RATE / STATISTICS,
+            "causes_503": prediction.cause_shares(),
+        },
+        "statistics": [asdict(s) | {"inside": s.is_inside} for s in statistics],
+        "cannot_tell_apart": passing if verdict.word is not VerdictWord.FAIL else [],
+        "explanations": passing if not passed and verdict.word is VerdictWord.FAIL else [],
+        "told_apart": [_judged_document(j) for j in judged if not j.passes],
+        "generator": seen.summary["generator"],
+        "books": seen.summary["books"],
+        "over_time": _over_time(seen, prediction),
+    }
+
+
+def _judged_document(j: Judged) -> dict[str, Any]:
+    return {"setting": j.alternative.setting, "change": j.alternative.change, "fraction_503": j.fraction_503}
+
+
+def _over_time(seen: Observation, prediction: Prediction) -> dict[str, Any]:
+    tails = [(1 - BAND) / 2, (1 + BAND) / 2]
+    cumulative = np.cumsum(prediction.bin_503, axis=1)
+    low_503, high_503 = np.quantile(cumulative, tails, axis=0)
+    low_ready, high_ready = np.quantile(prediction.bin_ready, tails, axis=0)
+    return {
+        "bin_s": BIN_S,
+        "band": BAND,
+        "observed_cumulative_503": np.cumsum(seen.bin_503).tolist(),
+        "observed_ready": None if seen.bin_ready is None else seen.bin_ready.tolist(),
+        "predicted_cumulative_503": {
+            "mean": cumulative.mean(axis=0).tolist(),
+            "low": low_503.tolist(),
+            "high": high_503.tolist(),
+        },
+        "predicted_ready": {
+            "mean": prediction.bin_ready.mean(axis=0).tolist(),
+            "low": low_ready.tolist(),
+            "high": high_ready.tolist(),
+        },
+        "predicted_desired": {"mean": prediction.bin_desired.tolist()},
+    }

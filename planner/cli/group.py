@@ -1,0 +1,78 @@
+"""The commands by name. A command's module is imported when the command is run, not before.
+
+So `surgeproof --help` imports none of them, and none pays for what another needs.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from planner import __version__
+from planner.cli.output import EXIT_READER_GONE, silence_stdout
+
+COMMANDS = {
+    "replicas": ("planner.cli.replicas", "The published sizing rule, and the 503s it leaves under Poisson arrivals."),
+    "simulate": ("planner.cli.simulate", "Predicts 503s, latency, replicas and cost of a scenario, with intervals."),
+    "lab": ("loadtest.cli.lab", "Serves a scenario's endpoint on this machine, with azureml-fe's behaviour."),
+    "replay": ("loadtest.cli.replay", "Sends a scenario's requests to an endpoint at their real times, with Locust."),
+    "validate": ("loadtest.cli.validate", "Compares a replay with its prediction and gives a verdict."),
+    "report": ("loadtest.cli.report", "Writes the capacity report of a run."),
+    "run": ("loadtest.cli.run", "All of it against the lab: simulate, lab, replay, validate, report."),
+    "scenarios": ("planner.cli.scenarios", "Lists the scenarios that come with Surgeproof."),
+    "schema": ("planner.cli.schema", "Prints the JSON Schema of scenario files."),
+}
+"""Name -> (module with a function `command`, one line of help)."""
+
+
+class LazyGroup(TyperGroup):
+    """A group whose commands are only names and one line of help until one is to be run."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        name, _, rest = super().resolve_command(ctx, args)
+        return name, None if name is None else _imported(name), rest
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # typer would end with 1, which says that a promise is not kept
+            silence_stdout()
+            raise typer.Exit(EXIT_READER_GONE) from None
+
+
+def _imported(name: str) -> Any:
+    app = typer.Typer(add_completion=False)
+    app.command(name)(importlib.import_module(COMMANDS[name][0]).command)
+    return typer.main.get_command(app)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"surgeproof {__version__}")
+        raise typer.Exit()
+
+
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Sizes, simulates and load-tests Azure ML endpoints on AKS, so that a burst does not turn into HTTP 503s.
+
+    Start with: surgeproof run quickstart
+    """
+
+
+def make_group() -> Any:
+    """The command line as typer sees it."""
+    app = typer.Typer(name="surgeproof", cls=LazyGroup, add_completion=False)
+    app.callback()(_root)
+    group = typer.main.get_command(app)
+    assert isinstance(group, LazyGroup)
+    for name, (_, summary) in COMMANDS.items():
+        group.add_command(TyperCommand(name, help=summary, short_help=summary))
+    return group

@@ -1,0 +1,80 @@
+"""Options that several commands share. An option that overrides a scenario's setting carries the setting's name."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from planner.scenario import Scenario
+
+
+class Output(StrEnum):
+    TABLE = "table"
+    JSON = "json"
+
+
+OutputOption = Annotated[
+    Output, typer.Option("--output", "-o", help="json: one document on stdout and nothing else there.")
+]
+ScenarioArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="SCENARIO", help="A path (it contains / or ends in .yaml or .yml) or the name of a shipped scenario."
+    ),
+]
+OutOption = Annotated[Path | None, typer.Option("--out", help="Folder to write to. Default: runs/NAME-TIME.")]
+
+_OVERRIDES = "Instead of the scenario's settings"
+
+AutoscaleMinReplicas = Annotated[
+    str | None, typer.Option("--autoscale-min-replicas", metavar="N", rich_help_panel=_OVERRIDES)
+]
+AutoscaleMaxReplicas = Annotated[
+    str | None, typer.Option("--autoscale-max-replicas", metavar="N", rich_help_panel=_OVERRIDES)
+]
+AutoscaleTargetUtilization = Annotated[
+    str | None,
+    typer.Option(
+        "--autoscale-target-utilization", metavar="PERCENT", help="As Azure has it: 70.", rich_help_panel=_OVERRIDES
+    ),
+]
+InitialReplicas = Annotated[
+    str | None,
+    typer.Option("--initial-replicas", metavar="N", help="Ready replicas at the start.", rich_help_panel=_OVERRIDES),
+]
+DurationOption = Annotated[
+    str | None,
+    typer.Option("--duration", metavar="TIME", help="For example 90s, 5m, 1h30m.", rich_help_panel=_OVERRIDES),
+]
+SeedOption = Annotated[str | None, typer.Option("--seed", metavar="N", rich_help_panel=_OVERRIDES)]
+ReplicationsOption = Annotated[
+    int | None, typer.Option("--replications", min=2, metavar="N", help="Simulated runs of the scenario.")
+]
+
+
+def load_scenario(
+    name_or_path: str,
+    *,
+    autoscale_min_replicas: object = None,
+    autoscale_max_replicas: object = None,
+    autoscale_target_utilization: object = None,
+    initial_replicas: object = None,
+    duration: object = None,
+    seed: object = None,
+) -> Scenario:
+    """The scenario with the given options in place of its settings; an option is read as YAML reads a word."""
+    from planner.scenario_file import load
+
+    options = {
+        "deployment.autoscale_min_replicas": autoscale_min_replicas,
+        "deployment.autoscale_max_replicas": autoscale_max_replicas,
+        "deployment.autoscale_target_utilization": autoscale_target_utilization,
+        "deployment.initial_replicas": initial_replicas,
+        "duration": duration,
+        "seed": seed,
+    }
+    return load(name_or_path, {path: value for path, value in options.items() if value is not None})

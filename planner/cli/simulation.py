@@ -1,0 +1,86 @@
+"""Runs replications with a progress bar and a stop watch: what the model layers may not know of."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from planner.cli.output import console
+from planner.documents import measures_document, provenance, scenario_document, verdict_document
+from planner.measures import measure
+from planner.model import VerdictWord
+from planner.scenario import Scenario
+from planner.sim.compiled import is_cached
+from planner.sim.engine import ReplicateResult, compile_kernel
+from planner.sim.replications import DEFAULT_REPLICATIONS, replicate
+from planner.slo import judge
+
+EXIT_CODES = {VerdictWord.PASS: 0, VerdictWord.FAIL: 1, VerdictWord.UNDECIDED: 3, VerdictWord.INVALID: 3}
+
+
+def cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def progress(label: str, total: int) -> Iterator[Callable[[], None]]:
+    """A progress bar on stderr that appears only on a terminal; yields what to call when one piece is done."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(label, total=total)
+        yield lambda: bar.advance(task)
+
+
+def prepare_simulator() -> None:
+    """Compile the simulator, once per installed version, and say so: it is not part of any measured time."""
+    if not is_cached():
+        console.print("Compiling the simulator, once for this installed version (about half a minute) …")
+    compile_kernel()
+
+
+def simulate(scenario: Scenario, replications: int | None = None) -> dict[str, Any]:
+    """The document of `surgeproof simulate`. Ctrl-C ends it early with the replications that are done."""
+    prepare_simulator()
+    results, engine_seconds, interrupted = _timed(scenario, replications or DEFAULT_REPLICATIONS)
+    measures = measure(scenario, results)
+    document = {
+        "command": "simulate",
+        "scenario": scenario_document(scenario),
+        **measures_document(measures),
+        "slo": verdict_document(None if scenario.slo is None else judge(scenario.slo, measures)),
+        "engine_seconds": engine_seconds,
+        "requests_per_second": measures.requests / engine_seconds,
+        "interrupted": interrupted,
+        "warnings": list(scenario.warnings),
+        "provenance": provenance(scenario.seed),
+    }
+    return document
+
+
+def exit_code(document: dict[str, Any]) -> int:
+    """0: the SLO is kept or there is none, 1: broken, 3: undecided, 130: interrupted."""
+    if document["interrupted"]:
+        return 130
+    return 0 if document["slo"] is None else EXIT_CODES[VerdictWord(document["slo"]["verdict"])]
+
+
+def _timed(scenario: Scenario, count: int) -> tuple[list[ReplicateResult], float, bool]:
+    results: list[ReplicateResult] = []
+    started = time.perf_counter()
+    interrupted = False
+    with progress(f"simulating {scenario.name}", count) as advance:
+        try:
+            for result in replicate(scenario, count, cores()):
+                results.append(result)
+                advance()
+        except KeyboardInterrupt:
+            if len(results) < 2:
+                raise
+            interrupted = True
+    return results, time.perf_counter() - started, interrupted

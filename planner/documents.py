@@ -1,0 +1,98 @@
+"""The JSON documents of the command line: plain SI, units in the names, unknown is null."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib import metadata
+from typing import Any
+
+from planner import __version__
+from planner.measures import Measures
+from planner.model import Deployment, Estimate, Verdict
+from planner.scenario import Scenario
+
+
+def estimate_document(estimate: Estimate | None) -> dict[str, Any] | None:
+    """An estimate; the prediction interval only where there is one."""
+    if estimate is None:
+        return None
+    document = asdict(estimate)
+    return {name: value for name, value in document.items() if value is not None}
+
+
+def measures_document(measures: Measures) -> dict[str, Any]:
+    return {
+        "replications": measures.replications,
+        "requests": measures.requests,
+        "fraction_503": estimate_document(measures.fraction_503),
+        "fraction_504": estimate_document(measures.fraction_504),
+        "fraction_of_runs_within_slo": estimate_document(measures.fraction_of_runs_within_slo),
+        "latency_p50_s": estimate_document(measures.latency_p50_s),
+        "latency_p99_s": estimate_document(measures.latency_p99_s),
+        "mean_replicas": estimate_document(measures.mean_replicas),
+        "replica_hours": estimate_document(measures.replica_hours),
+        "causes_503": {name: estimate_document(share) for name, share in measures.causes_503.items()},
+    }
+
+
+def scenario_document(scenario: Scenario) -> dict[str, Any]:
+    """The scenario in words and numbers, Azure's settings under Azure's names and units."""
+    slo = scenario.slo
+    return {
+        "name": scenario.name,
+        "shows": scenario.shows,
+        "duration_s": scenario.duration_s,
+        "warm_up_s": scenario.warm_up_s,
+        "arrivals": scenario.arrivals.describe(),
+        "expected_requests": scenario.arrivals.expected_count,
+        "service_time": scenario.service_time.describe(),
+        "cold_start": scenario.cold_start.describe(),
+        "settings": settings_document(scenario.deployment),
+        "slo": None if slo is None else asdict(slo),
+        "seed": scenario.seed,
+    }
+
+
+def settings_document(deployment: Deployment) -> dict[str, Any]:
+    """A deployment under Azure's names and in Azure's units."""
+    return {
+        "api": str(deployment.api),
+        "autoscaler": str(deployment.autoscaler),
+        "autoscale_min_replicas": deployment.min_replicas,
+        "autoscale_max_replicas": deployment.max_replicas,
+        "autoscale_target_utilization": deployment.target_utilization_percent,
+        "autoscale_refresh_seconds": deployment.refresh_period_s,
+        "replica_max_concurrent_requests": deployment.max_concurrent_requests,
+        "max_request_wait_time_ms": deployment.max_request_wait_s * 1e3,
+        "scoring_timeout_ms": deployment.scoring_timeout_s * 1e3,
+        "worker_count": deployment.worker_count,
+        "router_overhead_ms": deployment.router_overhead_s * 1e3,
+        "initial_replicas": deployment.initial_count,
+    }
+
+
+def verdict_document(verdict: Verdict | None) -> dict[str, Any] | None:
+    return None if verdict is None else {"verdict": str(verdict.word), "reasons": list(verdict.reasons)}
+
+
+def provenance(seed: int, packages: tuple[str, ...] = ("numpy", "numba", "scipy")) -> dict[str, Any]:
+    """What made a result."""
+    return {
+        "surgeproof": __version__,
+        "seed": seed,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": {name: _installed(name) for name in packages},
+    }
+
+
+def _installed(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+Document = Mapping[str, Any]

@@ -1,0 +1,5 @@
+"""The report's figures: the only place that knows matplotlib. Functions draw on given axes and return the artists."""
+
+from planner.report.figures.assembly import Picture, pictures
+
+__all__ = ["Picture", "pictures"]

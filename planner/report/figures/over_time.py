@@ -1,0 +1,188 @@
+"""Figures over time: traffic, replicas, 503s and latency on one time axis in seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
+
+from planner.model import FloatArray, Outcome, ReplicaLog
+from planner.rates import RateProfile
+from planner.report.data import RunReport
+from planner.report.figures.style import BLUE, GREEN, GREY, INK, ORANGE, PALE, PURPLE, SKY, VERMILLION
+from planner.report.timeline import Timeline, cumulative_503, predicted_curve
+
+MOST_VECTOR_POINTS = 3000
+"""More points than this are drawn as an image, or the page would weigh megabytes."""
+
+_TICKS_S = (1, 2, 5, 10, 20, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 21600, 43200, 86400)
+_AXIS_UNITS = ((1.0, "seconds", 240.0), (60.0, "minutes", 7200.0), (3600.0, "hours", float("inf")))
+"""Seconds in a unit, its name, and the longest run that is shown in it."""
+
+
+def time_axis(ax: Axes, duration_s: float, warm_up_s: float = 0.0, *, label: bool = True) -> None:
+    """The axis of time from 0 to the end, in seconds or in minutes and hours; the warm-up is marked."""
+    ax.set_xlim(0, duration_s)
+    step = next((step for step in _TICKS_S if duration_s / step <= 12), duration_s / 10)
+    ax.xaxis.set_major_locator(MultipleLocator(step))
+    divisor, unit = next((divisor, unit) for divisor, unit, most_s in _AXIS_UNITS if duration_s <= most_s)
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / divisor:g}"))
+    if label:
+        ax.set_xlabel(f"{unit} since the start of the run")
+    if warm_up_s > 0:
+        ax.axvspan(0, warm_up_s, facecolor="none", edgecolor=GREY, hatch="///", linewidth=0, alpha=0.35)
+
+
+def shade(ax: Axes, spans: Sequence[tuple[float, float]], label: str | None = None) -> list[Artist]:
+    """Grey over the times at which fewer replicas were ready than desired."""
+    return [
+        ax.axvspan(start, end, color=PALE, linewidth=0, zorder=0, label=label if i == 0 else None)
+        for i, (start, end) in enumerate(spans)
+    ]
+
+
+def draw_traffic(ax: Axes, run: Timeline, profile: RateProfile | None) -> list[Artist]:
+    """Requests per second: sent as an area, planned as dots on its edge, the scenario's rate as a line."""
+    sent = ax.stairs(run.sent / run.widths_s, run.edges_s, fill=True, color=SKY, alpha=0.75, label="sent")
+    planned = ax.stairs(
+        run.planned / run.widths_s, run.edges_s, color=BLUE, linewidth=1.1, linestyle=(0, (1, 1)), label="planned"
+    )
+    artists: list[Artist] = [sent, planned]
+    if profile is not None:
+        times = np.repeat(profile.time_s, 2)[1:-1]
+        rates = np.column_stack((profile.left_rps, profile.right_rps)).ravel()
+        artists += ax.plot(times, rates, color=INK, linewidth=1.3, label="rate in the scenario")
+    ax.set_ylim(bottom=0)
+    ax.set_ylabel("requests per second")
+    return artists
+
+
+def draw_replicas(ax: Axes, log: ReplicaLog | None, report: RunReport) -> list[Artist]:
+    """Observed replicas as steps; the predicted ready replicas as their mean within the band of single runs."""
+    artists: list[Artist] = []
+    if report.over_time is not None:
+        times, mean = predicted_curve(report, "predicted_ready", "mean")
+        low, high = (predicted_curve(report, "predicted_ready", which)[1] for which in ("low", "high"))
+        middle = times - report.over_time["bin_s"] / 2
+        band = ax.fill_between(
+            middle, low, high, color=SKY, alpha=0.45, linewidth=0, label=f"ready, predicted ({band_name(report)})"
+        )
+        artists += [band, *ax.plot(middle, mean, color=INK, linewidth=1, linestyle=":", label="its mean")]
+    if log is not None:
+        end = max(report.scenario.duration_s, float(log.time_s[-1]))
+        for name, color, style, width in (
+            ("starting", GREEN, "-", 1.0),
+            ("desired", ORANGE, (0, (4, 1.5)), 1.8),
+            ("ready", BLUE, "-", 2.0),
+        ):
+            values = getattr(log, name).astype(np.float64)
+            if np.all(values < 0):
+                continue
+            values[values < 0] = np.nan
+            artists += ax.step(
+                np.append(log.time_s, end),
+                np.append(values, values[-1]),
+                where="post",
+                color=color,
+                linestyle=style,
+                linewidth=width,
+                label=name,
+            )
+    ax.set_ylim(bottom=0)
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+    ax.set_ylabel("replicas")
+    return artists
+
+
+def draw_503s(ax: Axes, run: Timeline) -> list[Artist]:
+    """503s per second by the second of their send, observed as an area, the predicted mean as a line."""
+    artists: list[Artist] = [
+        ax.stairs(
+            run.observed_503 / run.widths_s, run.edges_s, fill=True, color=VERMILLION, alpha=0.8, label="503s observed"
+        )
+    ]
+    if run.predicted_503 is not None:
+        artists.append(
+            ax.stairs(run.predicted_503 / run.widths_s, run.edges_s, color=INK, linewidth=1.2, label="predicted mean")
+        )
+    top = max(float(np.max(run.observed_503 / run.widths_s)), float(np.max(run.sent / run.widths_s)) * 0.1, 1.0)
+    ax.set_ylim(0, top * 1.15)
+    ax.set_ylabel("503s per second")
+    return artists
+
+
+def draw_latency(ax: Axes, report: RunReport) -> list[Artist]:
+    """Time from the planned send to the answer of every answered request, by its planned send."""
+    log = report.requests
+    latency_s = log.finish_s - log.scheduled_s
+    kinds = (
+        (log.outcome == Outcome.OK, BLUE, "o", 9, "answer 200"),
+        (log.outcome == Outcome.STATUS_503, VERMILLION, "x", 16, "answer 503"),
+        ((log.outcome != Outcome.OK) & (log.outcome != Outcome.STATUS_503), PURPLE, "^", 22, "anything else"),
+    )
+    artists: list[Artist] = []
+    for chosen, color, marker, size, label in kinds:
+        shown = chosen & np.isfinite(latency_s)
+        if shown.any():
+            artists.append(
+                ax.scatter(
+                    log.scheduled_s[shown],
+                    latency_s[shown],
+                    s=size,
+                    c=color,
+                    marker=marker,
+                    linewidths=1.0 if marker == "x" else 0,
+                    alpha=0.7,
+                    label=label,
+                    rasterized=len(log) > MOST_VECTOR_POINTS,
+                )
+            )
+    slo = report.scenario.slo
+    if slo is not None and slo.p99_latency_s is not None and artists:
+        artists.append(
+            ax.axhline(slo.p99_latency_s, color=INK, linewidth=1.1, linestyle=(0, (5, 3)), label="promised p99 of 200s")
+        )
+    ax.set_ylim(bottom=0)
+    ax.set_ylabel("seconds to the answer")
+    return artists
+
+
+def draw_cumulative(ax: Axes, report: RunReport) -> list[Artist]:
+    """503s so far, observed, over the predicted mean and the band of single runs."""
+    artists: list[Artist] = []
+    if report.over_time is not None:
+        name = "predicted_cumulative_503"
+        times, mean = predicted_curve(report, name, "mean")
+        low, high = (predicted_curve(report, name, which)[1] for which in ("low", "high"))
+        times = np.append(0.0, times)
+        low, mean, high = (np.append(0.0, values) for values in (low, mean, high))
+        artists.append(
+            ax.fill_between(
+                times, low, high, color=SKY, alpha=0.45, linewidth=0, label=f"predicted ({band_name(report)})"
+            )
+        )
+        artists += ax.plot(times, mean, color=INK, linewidth=1, linestyle=":", label="its mean")
+    artists += ax.plot(*cumulative_503(report), color=VERMILLION, linewidth=2, label="observed")
+    ax.set_ylim(0, max(1.0, _top(artists)) * 1.08)
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+    ax.set_ylabel("503s so far")
+    return artists
+
+
+def band_name(report: RunReport) -> str:
+    assert report.over_time is not None
+    return f"{report.over_time['band']:.0%} of simulated runs"
+
+
+def _top(artists: Sequence[Artist]) -> float:
+    """The largest value among lines and bands."""
+    values: list[FloatArray] = []
+    for artist in artists:
+        if hasattr(artist, "get_ydata"):
+            values.append(np.asarray(artist.get_ydata()))
+        elif hasattr(artist, "get_paths"):
+            values.append(artist.get_paths()[0].vertices[:, 1])
+    return float(max(np.max(v) for v in values))

@@ -1,0 +1,173 @@
+"""What a run shows, in sentences computed from its numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from planner.model import FloatArray, Outcome, VerdictWord
+from planner.report import vocabulary
+from planner.report.data import RunReport
+from planner.report.numbers import bound, count, estimate, instant, interval, percent, plural, time
+from planner.report.timeline import short_spans
+
+
+@dataclass(frozen=True, kw_only=True)
+class Promise:
+    """The SLO's verdict in words. tone: pass, fail, undecided or none, for its colour."""
+
+    tone: str
+    answer: str
+    sentences: tuple[str, ...]
+
+
+def findings(report: RunReport) -> list[str]:
+    """Three to five sentences: the 503s, the replicas, the latency, the prediction, and what would help."""
+    sentences = (_errors(report), _replicas(report), _latency(report), _prediction(report), _lever(report))
+    return [sentence for sentence in sentences if sentence]
+
+
+def promise(report: RunReport) -> Promise:
+    """Is the SLO kept? By the simulation of many runs if there is one, and in this run."""
+    slo, fraction = report.scenario.slo, report.fraction_503
+    if slo is None:
+        return Promise(tone="none", answer="No promise", sentences=("The scenario sets no SLO.",))
+    seen = _seen_against_promise(report)
+    judged = (report.simulation or {}).get("slo")
+    if judged:
+        word = VerdictWord(judged["verdict"])
+        answer = {VerdictWord.PASS: "Yes", VerdictWord.FAIL: "No"}.get(word, "Undecided")
+        doubt = () if report.verdict is VerdictWord.PASS else (_DOUBT,)
+        return Promise(tone=str(word), answer=answer, sentences=(*seen, _simulated_against_promise(report), *doubt))
+    if fraction is None or report.verdict is VerdictWord.INVALID:
+        return Promise(tone="invalid", answer="Unknown", sentences=(*seen, "An invalid run decides no promise."))
+    latency_s = _p99_s(report)
+    kept = fraction <= slo.max_fraction_503 and not (
+        slo.p99_latency_s is not None and (latency_s is None or latency_s > slo.p99_latency_s)
+    )
+    once = "One run shows what can happen, not how often: `surgeproof simulate` says that."
+    answer = "Yes, in this run" if kept else "No, not in this run"
+    return Promise(tone="pass" if kept else "fail", answer=answer, sentences=(*seen, once))
+
+
+_DOUBT = "The run did not confirm the model, so the simulated numbers are to be read with care."
+
+
+def _seen_against_promise(report: RunReport) -> tuple[str, ...]:
+    slo = report.scenario.slo
+    assert slo is not None
+    promised = f"promised are at most {bound(slo.max_fraction_503)}"
+    if report.fraction_503 is None:
+        return (f"No request was answered; {promised}.",)
+    seen = [f"In this run {percent(report.fraction_503)} of the requests got 503; {promised}."]
+    if slo.p99_latency_s is not None:
+        seen.append(
+            f"99\u00a0% of its 200 answers came within {time(_p99_s(report))}; promised are {time(slo.p99_latency_s)}."
+        )
+    return tuple(seen)
+
+
+def _simulated_against_promise(report: RunReport) -> str:
+    """What many simulated runs say of each part of the promise, in one sentence."""
+    document, slo = report.simulation, report.scenario.slo
+    assert document is not None
+    assert slo is not None
+    parts = ["{} of the requests get 503 ({})".format(*estimate(document["fraction_503"], percent))]
+    share = document["fraction_of_runs_within_slo"]
+    if share is not None and slo.min_fraction_of_runs is not None:
+        kept = "{} of the runs keep to that ({}; promised are {})"
+        parts.append(kept.format(*estimate(share, percent), bound(slo.min_fraction_of_runs)))
+    if document["latency_p99_s"] is not None and slo.p99_latency_s is not None:
+        parts.append("the p99 latency is {} ({})".format(*estimate(document["latency_p99_s"], time)))
+    return f"In {plural(document['replications'], 'simulated run')} of the scenario: {', '.join(parts)}."
+
+
+def _p99_s(report: RunReport) -> float | None:
+    p99: float | None = report.summary["observed"]["latency_from_schedule_s"]["p99"]
+    return p99
+
+
+def _errors(report: RunReport) -> str:
+    seen = report.validation["observed"]
+    if not seen["requests"]:
+        return "No request was answered."
+    if not seen["answers_503"]:
+        return f"None of the {plural(seen['requests'], 'request')} got HTTP 503."
+    sent = np.sort(report.requests.sent_s[report.with_outcome(Outcome.STATUS_503)])
+    share = f"{count(seen['answers_503'])} of {plural(seen['requests'], 'request')} "
+    share += f"({percent(report.fraction_503)}) got HTTP 503"
+    if len(sent) < 2:
+        return f"{share}."
+    first, last = instant(float(sent[0])), instant(float(sent[-1]))
+    sentence = f"{share}, the first of them sent at {first}, the last at {last} after the start"
+    width_s = _shortest_window(sent, 0.9)
+    crowded = len(sent) >= 10 and width_s < 0.5 * (sent[-1] - sent[0])
+    return f"{sentence}; 90\u00a0% of them within {time(width_s)}." if crowded else f"{sentence}."
+
+
+def _shortest_window(times_s: FloatArray, share: float) -> float:
+    """Length of the shortest window that holds a share of the sorted times."""
+    k = int(np.ceil(share * len(times_s)))
+    return float(np.min(times_s[k - 1 :] - times_s[: len(times_s) - k + 1]))
+
+
+def _replicas(report: RunReport) -> str | None:
+    log = report.replicas
+    if log is None or np.all(log.ready < 0):
+        return None
+    known = log.ready[log.ready >= 0]
+    moved = f"{plural(int(known[0]), 'replica')} {'was' if known[0] == 1 else 'were'} ready at the start"
+    moved += f", up to {known.max()} later" if known.max() > known[0] else ", and never more"
+    spans = short_spans(log, report.scenario.duration_s)
+    if not spans:
+        return f"{moved}; at no time were fewer ready than the autoscaler wanted."
+    start, end = max(spans, key=lambda span: span[1] - span[0])
+    if len(spans) == 1:
+        when = f"From {instant(start)} to {instant(end)} fewer were ready than the autoscaler wanted"
+    else:
+        short_s = sum(stop - begin for begin, stop in spans)
+        when = f"For {time(short_s)} in all, in {len(spans)} pieces, fewer were ready than the autoscaler wanted"
+    finished = report.requests.finish_s[report.with_outcome(Outcome.STATUS_503)]
+    finished = finished[np.isfinite(finished)]
+    if not len(finished):
+        return f"{moved}. {when}."
+    inside = sum(int(np.sum((finished >= begin) & (finished < stop))) for begin, stop in spans)
+    return f"{moved}. {when}; {count(inside)} of the {plural(len(finished), '503')} fell into that time."
+
+
+def _latency(report: RunReport) -> str | None:
+    latency = report.summary["observed"]["latency_from_schedule_s"]
+    if latency["p50"] is None:
+        return "No request was answered with 200."
+    return (
+        f"Half of the 200 answers came within {time(latency['p50'])} and 99\u00a0% within {time(latency['p99'])} "
+        "of the time at which the request was due."
+    )
+
+
+def _prediction(report: RunReport) -> str | None:
+    predicted = report.predicted_503
+    if predicted is None:
+        return None
+    single = interval(percent(predicted["prediction_low"]), percent(predicted["prediction_high"]))
+    confidence = percent(report.validation["predicted"]["prediction_confidence"])
+    return (
+        f"Given the same requests, the model expects {percent(predicted['value'])} of 503s on average, and in "
+        f"{confidence} of single runs {single}."
+    )
+
+
+def _lever(report: RunReport) -> str | None:
+    """The change that the model expects to help most; only where the run does not contradict the model."""
+    document, predicted = report.validation, report.predicted_503
+    changes = [*document["cannot_tell_apart"], *document.get("told_apart", [])]
+    if report.verdict is VerdictWord.FAIL or predicted is None or not changes:
+        return None
+    best = min(changes, key=lambda c: float(c["fraction_503"]))
+    if best["fraction_503"] > 0.9 * predicted["value"]:
+        return "None of the single changes that were simulated on the same requests would lower the 503s by a tenth."
+    return (
+        f"Of the single changes that were simulated on the same requests, {vocabulary.change(best)} would lower the "
+        f"503s most: to {percent(best['fraction_503'])}."
+    )

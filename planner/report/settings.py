@@ -1,0 +1,186 @@
+"""What the report says of the scenario: its settings under Azure's names, the published rule, and what is assumed."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import NamedTuple
+
+import numpy as np
+
+from planner.azureml import SETTINGS
+from planner.model import Api, Autoscaler, Deployment
+from planner.replicas import Sizing
+from planner.report.data import RunReport
+from planner.report.numbers import bound, interval, percent, plain, rate, time
+from planner.report.tables import Row
+from planner.scaling.azureml_fe import window_ticks
+from planner.scenario import Scenario
+
+BUSIEST_S = 10.0
+"""Length of the busiest window that the published rule is asked about."""
+
+
+class SettingRow(NamedTuple):
+    """A setting under the name of the API in use, with the other API's name."""
+
+    name: str
+    other_name: str
+    value: str
+    meaning: str
+
+
+def setting_rows(deployment: Deployment) -> list[SettingRow]:
+    """Azure's settings in Azure's units, then those of the container."""
+    fixed = deployment.autoscaler is Autoscaler.FIXED
+    values = {
+        "min_replicas": None if fixed else str(deployment.min_replicas),
+        "max_replicas": None if fixed else str(deployment.max_replicas),
+        "target_utilization_percent": None if fixed else f"{deployment.target_utilization_percent}\u00a0%",
+        "refresh_period_s": None if fixed else f"{deployment.refresh_period_s:g}\u00a0s",
+        "max_concurrent_requests": str(deployment.max_concurrent_requests),
+        "max_request_wait_s": _milliseconds(deployment.max_request_wait_s),
+        "scoring_timeout_s": _milliseconds(deployment.scoring_timeout_s),
+        "num_replicas": str(deployment.min_replicas) if fixed else None,
+    }
+    other = Api.V1 if deployment.api is Api.V2 else Api.V2
+    rows = [
+        SettingRow(setting.name(deployment.api), setting.name(other), value, _MEANINGS[setting.field])
+        for setting in SETTINGS
+        if (value := values.get(setting.field)) is not None
+    ]
+    rows += [
+        SettingRow("worker_count", "", str(deployment.worker_count), "Worker processes in a replica (WORKER_COUNT)."),
+        SettingRow("router_overhead", "", _milliseconds(deployment.router_overhead_s), "Added to every service time."),
+        SettingRow("initial_replicas", "", str(deployment.initial_count), "Replicas ready when the run starts."),
+    ]
+    return rows
+
+
+_MEANINGS = {
+    "min_replicas": "Replicas that are always there.",
+    "max_replicas": "Replicas that there are at most.",
+    "target_utilization_percent": "Share of busy slots at which the autoscaler aims; the rest is headroom.",
+    "refresh_period_s": "Time between two looks of the autoscaler.",
+    "max_concurrent_requests": "Requests that the router gives to one replica at a time (its slots).",
+    "max_request_wait_s": "How long a request may wait for a slot before it gets 503.",
+    "scoring_timeout_s": "How long a replica may take for its answer before the client gets 504.",
+    "num_replicas": "Replicas, always: there is no autoscaler.",
+}
+
+
+class RuleRow(NamedTuple):
+    """The published rule at one rate. fraction_503: with its replicas. needed: replicas that keep the bound."""
+
+    what: str
+    rate: str
+    load: str
+    replicas: str
+    fraction_503: str
+    needed: str
+
+
+def rule_bound(scenario: Scenario) -> float:
+    """The fraction of 503s that the rule's replicas are compared at."""
+    return 0.001 if scenario.slo is None else scenario.slo.max_fraction_503
+
+
+def rule_rows(report: RunReport) -> list[RuleRow]:
+    """The published rule for the plan's mean rate and for its busiest 10 s; nothing where requests take no time."""
+    scenario, scheduled = report.scenario, report.requests.scheduled_s
+    request_s = scenario.service_time.mean_s + scenario.deployment.router_overhead_s
+    if request_s <= 0 or not len(scheduled):
+        return []
+    window_s = min(BUSIEST_S, scenario.duration_s)
+    within = np.searchsorted(scheduled, scheduled + window_s, side="left") - np.arange(len(scheduled))
+    rows = []
+    for what, rps in (
+        ("mean of the whole run", len(scheduled) / scenario.duration_s),
+        (f"busiest {window_s:g} s", int(within.max()) / window_s),
+    ):
+        sizing = _sizing(scenario, rps, request_s)
+        rows.append(
+            RuleRow(
+                what,
+                rate(rps),
+                plain(sizing.offered_load_erlangs),
+                str(sizing.replicas),
+                percent(sizing.fraction_503),
+                str(sizing.replicas_for(rule_bound(scenario))),
+            )
+        )
+    return rows
+
+
+def _sizing(scenario: Scenario, rps: float, request_s: float) -> Sizing:
+    deployment = scenario.deployment
+    return Sizing(
+        target_rps=Fraction(rps).limit_denominator(10**6),
+        request_time_s=Fraction(request_s).limit_denominator(10**6),
+        target_utilization=Fraction(deployment.target_utilization_percent, 100),
+        max_concurrent=deployment.max_concurrent_requests,
+        max_request_wait_s=Fraction(deployment.max_request_wait_s).limit_denominator(10**6),
+    )
+
+
+def scenario_rows(report: RunReport) -> list[Row]:
+    """Traffic, service time, cold start and promise in words."""
+    scenario, slo = report.scenario, report.scenario.slo
+    warm_up = f"the first {time(scenario.warm_up_s)} are left out of every statistic" if scenario.warm_up_s else ""
+    measured = report.summary["observed"].get("service_time_mean_s")
+    rows = [
+        Row("Length", time(scenario.duration_s), warm_up),
+        Row("Traffic", scenario.arrivals.describe(), f"{len(report.requests):,} requests in the plan of this run"),
+        Row(
+            "Service time",
+            scenario.service_time.describe(),
+            "the work of one request in a replica" + (f"; {time(measured)} on average in this run" if measured else ""),
+        ),
+        Row("Cold start", scenario.cold_start.describe(), "from the creation of a replica until it is ready"),
+    ]
+    if slo is not None:
+        parts = [f"at most {bound(slo.max_fraction_503)} of the requests get 503"]
+        if slo.p99_latency_s is not None:
+            parts.append(f"99\u00a0% of the 200 answers within {time(slo.p99_latency_s)}")
+        if slo.min_fraction_of_runs is not None:
+            parts.append(f"at least {bound(slo.min_fraction_of_runs)} of single runs keep the share of 503s")
+        rows.append(Row("Promise (SLO)", "; ".join(parts)))
+    return rows
+
+
+def assumption_rows(deployment: Deployment) -> list[Row]:
+    """Choices that no source documents: what the model does, and what else it could do (docs/model.md)."""
+    d = deployment
+    window = "none: the instant of its look" if d.utilization_window_s == 0 else time(d.utilization_window_s)
+    rows = [
+        Row("Which replica", "the ready one with the fewest requests", "Azure names no rule for the choice"),
+        Row("Scoring timeout", "runs from the dispatch to the end of the answer", "the queue is not part of it"),
+        Row("when_no_replica_is_ready", d.when_no_replica_is_ready, "wait or reject"),
+        Row("worker_busy_after_504", _yes(d.worker_busy_after_504), "whether work goes on after its client got 504"),
+        Row("slot_busy_after_504", _yes(d.slot_busy_after_504), "whether its slot is held until the work ends"),
+    ]
+    if d.autoscaler is Autoscaler.AZUREML_FE:
+        delay = window_ticks(d) * d.refresh_period_s
+        rows += [
+            Row("utilization_window", window, "over which the autoscaler averages the utilization"),
+            Row("utilization_over", d.utilization_over, "current (ready and starting) or ready replicas"),
+            Row("scale_down_rule", d.scale_down_rule, "window_max or timer_then_jump"),
+            Row("Scale-down delay", time(delay), "how long fewer replicas must suffice before some are removed"),
+            Row("scale_step", d.scale_step, "jump, or one replica at a time"),
+        ]
+    return [Row(label, str(value), note) for label, value, note in rows]
+
+
+def used(deployment: Deployment) -> str:
+    """The replicas of the run in words."""
+    if deployment.autoscaler is Autoscaler.FIXED:
+        return f"{deployment.min_replicas} replicas, fixed"
+    ends = interval(str(deployment.min_replicas), str(deployment.max_replicas))
+    return f"{ends} replicas at a target of {deployment.target_utilization_percent}\u00a0%"
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * 1e3:,.6g}\u00a0ms"
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"

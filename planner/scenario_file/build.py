@@ -1,0 +1,109 @@
+"""From the document of a scenario file to a `Scenario`: forms checked, files read, bounds between settings checked."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from planner.model import Autoscaler, Deployment, Slo
+from planner.scenario import Scenario
+from planner.scenario_file import schema
+from planner.scenario_file.deployment import read_deployment
+from planner.scenario_file.problems import Problems
+from planner.scenario_file.times import distribution, from_trace, is_from_trace
+from planner.scenario_file.traffic import Traffic, read_traffic
+from planner.service import Deterministic, Distribution, ServiceTime
+
+_STAND_INS: dict[str, Any] = {
+    "duration": "24h",
+    "traffic": {"arrivals": "poisson", "rps": 1},
+    "service_time": "1s",
+    "deployment": {},
+}
+"""What takes the place of a bad section, so that the others are still checked. Other sections may be left out."""
+
+
+def build(document: dict[str, Any], source: str, folder: Path, overridden: tuple[str, ...] = ()) -> Scenario:
+    """The scenario that a document describes, without its text. Raises InputError with everything that is wrong."""
+    problems = Problems(source, document, overridden)
+    form = _validated(document, problems)
+    deployment, warnings = read_deployment(form.deployment, problems, folder)
+    traffic = read_traffic(form, problems, folder)
+    service_time = _service_time(form.service_time, traffic, problems, folder)
+    cold_start = _cold_start(form.cold_start, deployment, problems, folder)
+    slo = _slo(form.slo, problems)
+    if traffic.duration_s is not None and form.warm_up >= traffic.duration_s and not problems.is_bad("duration"):
+        problems.add(("warm_up",), f"must be below the duration ({traffic.duration_s:g} s)")
+    problems.raise_if_any()
+    assert deployment is not None
+    assert traffic.duration_s is not None
+    assert traffic.arrivals is not None
+    assert service_time is not None
+    assert cold_start is not None
+    return Scenario(
+        name=form.name or Path(source).stem,
+        shows=form.shows,
+        duration_s=traffic.duration_s,
+        warm_up_s=form.warm_up,
+        arrivals=traffic.arrivals,
+        service_time=service_time,
+        deployment=deployment,
+        cold_start=cold_start,
+        slo=slo,
+        seed=form.seed,
+        warnings=(*warnings, *traffic.warnings),
+    )
+
+
+def _validated(document: dict[str, Any], problems: Problems) -> Any:
+    """The form; what is bad is in `problems` and has been left out or replaced by a stand-in."""
+    try:
+        return schema.ScenarioForm.model_validate(document)
+    except ValidationError as error:
+        problems.read(error)
+    known = schema.ScenarioForm.model_fields
+    repaired = {key: value for key, value in copy.deepcopy(document).items() if key in known}
+    for path in problems.bad:
+        section = str(path[0]) if path else ""
+        if section == "deployment" and len(path) > 1:
+            repaired["deployment"].pop(path[1], None)
+        elif section in _STAND_INS:
+            repaired[section] = _STAND_INS[section]
+        else:
+            repaired.pop(section, None)
+    return schema.ScenarioForm.model_validate(repaired)
+
+
+def _service_time(form: Any, traffic: Traffic, problems: Problems, folder: Path) -> ServiceTime | None:
+    if problems.is_bad("service_time") or not is_from_trace(form):
+        return distribution("service_time", form, problems, folder)
+    if traffic.trace is not None:
+        return from_trace(form, traffic.trace, problems)
+    if not traffic.is_trace and not problems.is_bad("traffic"):
+        problems.add(("service_time",), "needs traffic.arrivals to be a trace")
+    return None
+
+
+def _cold_start(form: Any, deployment: Deployment | None, problems: Problems, folder: Path) -> Distribution | None:
+    if form is not None:
+        return distribution("cold_start", form, problems, folder)
+    if problems.is_bad("cold_start"):
+        return None
+    if deployment is not None and deployment.autoscaler is not Autoscaler.FIXED:
+        problems.missing(("cold_start",), ", for example {distribution: lognormal, mean: 35s, cv: 0.3}")
+    return Deterministic(0.0)
+
+
+def _slo(form: Any, problems: Problems) -> Slo | None:
+    if form is None or problems.is_bad("slo"):
+        return None
+    for name in ("max_503", "runs"):
+        share = getattr(form, name)
+        if share is not None and not 0 < share < 1:
+            problems.add(("slo", name), "must be above 0 and below 1 (100%)")
+    if problems.is_bad("slo"):
+        return None
+    return Slo(max_fraction_503=form.max_503, p99_latency_s=form.p99_latency, min_fraction_of_runs=form.runs)

@@ -1,0 +1,110 @@
+"""Scenario files: finding them by name or path, reading them, and keeping a copy beside a run."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path, PurePath
+
+import planner
+from planner.errors import InputError
+from planner.scenario import Scenario
+from planner.scenario_file.build import build
+from planner.scenario_file.overrides import override
+from planner.scenario_file.problems import shown, value_at
+from planner.scenario_file.yaml_text import dump, parse, read_mapping
+
+FILE_REFERENCES = (
+    ("traffic", "arrivals", "trace", "file"),
+    ("service_time", "file"),
+    ("cold_start", "file"),
+    ("deployment", "file"),
+)
+"""Where a scenario may name another file."""
+
+
+def load(name_or_path: str | Path, overrides: Mapping[str, object] | None = None) -> Scenario:
+    """The scenario at a path (it contains / or ends in .yaml or .yml), else the shipped one of that name.
+
+    overrides: dotted path -> value in place of the file's, under v1 names (`deployment.autoscale_min_replicas`). The
+    scenario's `text` is the file's, or with overrides the document that they make.
+    """
+    path, source = _located(name_or_path)
+    document, text = read_mapping(path, source)
+    if overrides:
+        document = override(document, overrides)
+        changes = ", ".join(f"{name} = {shown(value)}" for name, value in overrides.items())
+        text = f"# {source} with {changes}\n{dump(document)}"
+    scenario = build(document, source, path.parent, tuple(overrides or ()))
+    return dataclasses.replace(scenario, source=path, text=text)
+
+
+def shipped_folder() -> Path:
+    """Inside the package when it was installed from a wheel, else at the top of the repository."""
+    package = Path(planner.__file__).parent
+    installed = package / "shipped_scenarios"
+    return installed if installed.is_dir() else package.parent / "scenarios"
+
+
+def shipped() -> list[tuple[str, str]]:
+    """Name and `shows` of each scenario that comes with Surgeproof."""
+    found = []
+    for path in sorted(shipped_folder().glob("*.yaml")):
+        document, _ = read_mapping(path, path.name)
+        found.append((path.stem, str(document.get("shows", ""))))
+    return found
+
+
+def _located(name_or_path: str | Path) -> tuple[Path, str]:
+    """The file, and what messages call it."""
+    text = str(name_or_path)
+    is_path = isinstance(name_or_path, PurePath) or "/" in text or os.sep in text or text.endswith((".yaml", ".yml"))
+    if is_path:
+        return Path(text), text
+    path = shipped_folder() / f"{text}.yaml"
+    names = [file.stem for file in shipped_folder().glob("*.yaml")]
+    if text not in names:
+        near = difflib.get_close_matches(text, names, n=2, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(sorted(names)) or 'none'}."
+        raise InputError(f"{text}: no shipped scenario of this name; {hint} (A path contains / or ends in .yaml.)")
+    return path, path.name
+
+
+def save_copy(scenario: Scenario, folder: Path) -> Path:
+    """Write folder/scenario.yaml so that loading it there gives the same scenario; returns its path.
+
+    Files that it names by a path inside its own folder are copied along; other relative paths become absolute.
+    """
+    if not scenario.text or scenario.source is None:
+        raise ValueError("only a scenario that was read from a file can be copied")
+    home = scenario.source.parent.absolute()
+    document = parse(scenario.text, scenario.source.name)
+    text, moved = scenario.text, False
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in FILE_REFERENCES:
+        file = value_at(document, path)
+        if not isinstance(file, str) or Path(file).is_absolute():
+            continue
+        if ".." in PurePath(file).parts:
+            value_at(document, path[:-1])[path[-1]] = os.path.normpath(home / file)
+            moved = True
+        else:
+            _copy(home / file, folder / file)
+    if "name" not in document:  # its default is the name of the file, which is about to change
+        document = {"name": scenario.name, **document}
+        moved = True
+    if moved:
+        text = f"# {scenario.source.name}, with what a copy elsewhere needs\n{dump(document)}"
+    target = folder / "scenario.yaml"
+    target.write_text(text, encoding="utf-8")
+    return target
+
+
+def _copy(origin: Path, target: Path) -> None:
+    if target.exists() and target.samefile(origin):
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(origin, target)

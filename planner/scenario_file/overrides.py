@@ -1,0 +1,79 @@
+"""Settings that options put in place of a scenario's own, in the parsed document, before anything is checked."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from planner import units
+from planner.azureml import SETTINGS
+from planner.scenario_file.problems import value_at
+from planner.scenario_file.yaml_text import scalar
+
+
+def override(document: Mapping[str, Any], overrides: Mapping[str, object]) -> dict[str, Any]:
+    """A copy of the document with the values at dotted paths replaced. Text is read as YAML reads a word.
+
+    An Azure setting replaces its other name too. A duration cuts or extends the rates and the trace with it: a ramp
+    keeps its slope, the last rate holds.
+    """
+    result: dict[str, Any] = copy.deepcopy(dict(document))
+    for dotted_path, given in overrides.items():
+        value = scalar(given) if isinstance(given, str) else given
+        *parents, key = dotted_path.split(".")
+        holder: Any = result
+        for parent in parents:
+            holder = holder.setdefault(parent, {}) if isinstance(holder, dict) else None
+        if not isinstance(holder, dict):
+            continue  # the file's own mistake, which will be reported
+        if parents == ["deployment"]:
+            for other in _other_names(key):
+                holder.pop(other, None)
+        if dotted_path == "duration":
+            _fit(result, value)
+        holder[key] = value
+    return result
+
+
+def _other_names(name: str) -> set[str]:
+    return {other for s in SETTINGS if name in (s.v1, s.v2) for other in (s.v1, s.v2)} - {name}
+
+
+def _fit(document: dict[str, Any], duration: Any) -> None:
+    """Make rates and trace end with another duration. A value that cannot be read is left for the checks."""
+    try:
+        new_s, old_s = units.positive_seconds(duration), units.positive_seconds(document.get("duration"))
+    except ValueError:
+        new_s, old_s = None, None
+    rate = value_at(document, ("traffic", "rate"))
+    try:
+        if isinstance(rate, list) and new_s is not None and old_s is not None:
+            document["traffic"]["rate"] = _cut(rate, old_s, new_s)
+        chosen = value_at(document, ("traffic", "arrivals", "trace"))
+        if isinstance(chosen, dict) and "for" in chosen:
+            longest_s = units.positive_seconds(duration) / units.positive_number(chosen.get("time_scale", 1))
+            if units.positive_seconds(chosen["for"]) > longest_s:
+                chosen["for"] = duration_text(longest_s)
+    except (ValueError, KeyError, TypeError):
+        return
+
+
+def _cut(rate: list[dict[str, Any]], old_s: float, new_s: float) -> list[dict[str, Any]]:
+    """The entries that start before the new end; a ramp that it cuts ends at the rate it had there."""
+    starts = [units.seconds(step["from"]) for step in rate]
+    kept = [dict(step) for step, start in zip(rate, starts, strict=True) if start < new_s]
+    if not kept or "to_rps" not in kept[-1]:
+        return kept or rate
+    last, start_s = kept[-1], starts[len(kept) - 1]
+    end_s = starts[len(kept)] if len(kept) < len(starts) else old_s
+    if end_s < new_s:
+        return [*kept, {"from": duration_text(end_s), "rps": last["to_rps"]}]
+    first_rps, final_rps = units.rate_rps(last["rps"]), units.rate_rps(last["to_rps"])
+    last["to_rps"] = first_rps + (final_rps - first_rps) * (new_s - start_s) / (end_s - start_s)
+    return kept
+
+
+def duration_text(seconds: float) -> str:
+    """A duration as a scenario file writes it, exact to a nanosecond."""
+    return f"{seconds:.9f}".rstrip("0").rstrip(".") + "s"

@@ -1,0 +1,72 @@
+"""Service times and cold starts of a scenario file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from planner.errors import InputError
+from planner.scenario_file import schema
+from planner.scenario_file.problems import Problems
+from planner.service import Deterministic, Distribution, Empirical, Exponential, FromTrace, Gamma, Lognormal
+from planner.trace import Trace, read_column
+
+
+def distribution(key: str, form: Any, problems: Problems, folder: Path) -> Distribution | None:
+    """The distribution at a top-level key; None where its form or its file is bad."""
+    if problems.is_bad(key):
+        return None
+    match form:
+        case float():
+            return Deterministic(form)
+        case schema.DeterministicTime():
+            return Deterministic(form.mean)
+        case schema.ExponentialTime():
+            return Exponential(form.mean)
+        case schema.LognormalTime():
+            return Lognormal(form.mean, form.cv)
+        case schema.GammaTime():
+            return Gamma(form.mean, form.cv)
+        case _:
+            return _empirical(key, form, problems, folder)
+
+
+def _empirical(key: str, form: schema.EmpiricalTime, problems: Problems, folder: Path) -> Empirical | None:
+    if (form.values is None) == (form.file is None):
+        problems.about((key,), "empirical needs either values or file")
+        return None
+    if form.values is not None:
+        if form.column is not None:
+            problems.add((key, "column"), "only used with file")
+        return Empirical(np.array(form.values))
+    try:
+        return Empirical(read_column(folder / str(form.file), form.column))
+    except InputError as error:
+        problems.of_file((key, "file"), error)
+        return None
+
+
+def is_from_trace(form: Any) -> bool:
+    return form == "trace" or isinstance(form, schema.TokensTime)
+
+
+def from_trace(form: Any, trace: Trace, problems: Problems) -> FromTrace | None:
+    """Each request's service time, from its own column or from its tokens."""
+    if form == "trace":
+        measured = _column(trace, "service_time_s", problems)
+        return None if measured is None else FromTrace(measured, "trace")
+    context = _column(trace, "context_tokens", problems)
+    generated = _column(trace, "generated_tokens", problems)
+    if context is None or generated is None:
+        return None
+    model = form.tokens
+    return FromTrace(model.base + model.per_context * context + model.per_generated * generated, "tokens")
+
+
+def _column(trace: Trace, name: str, problems: Problems) -> Any:
+    column = getattr(trace, name)
+    if column is None:
+        problems.add(("service_time",), f"needs the column {name}, which {trace.source} does not have")
+    return column

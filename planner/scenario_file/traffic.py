@@ -1,0 +1,158 @@
+"""Arrivals and duration of a scenario file."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from planner.arrivals import ArrivalProcess, MarkovModulatedPoisson, Recorded, Renewal
+from planner.errors import InputError
+from planner.rates import RateProfile
+from planner.scenario_file import schema
+from planner.scenario_file.problems import Problems, dotted
+from planner.trace import Trace, play, read_trace
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """What could be read; None where there are problems. trace: the played slice, if the arrivals are recorded."""
+
+    duration_s: float | None = None
+    arrivals: ArrivalProcess | None = None
+    trace: Trace | None = None
+    is_trace: bool = False
+    warnings: tuple[str, ...] = ()
+
+
+def read_traffic(form: Any, problems: Problems, folder: Path) -> Traffic:
+    """The arrivals of a whole form, and the duration, which a trace may settle."""
+    arrivals = form.traffic.arrivals
+    _check_rates(form.traffic, problems)
+    if isinstance(arrivals, schema.TraceArrivals):
+        return _recorded(form, arrivals.trace, problems, folder)
+    if form.duration is None:
+        if not problems.is_bad("duration"):
+            problems.missing(("duration",))
+        return Traffic()
+    warnings: list[str] = []
+    process = None if problems.is_bad("traffic") else _process(form.traffic, form.duration, problems, warnings)
+    return Traffic(form.duration, process, warnings=tuple(warnings))
+
+
+def _check_rates(traffic: Any, problems: Problems) -> None:
+    if isinstance(traffic.arrivals, schema.TraceArrivals | schema.MmppArrivals):
+        for name in ("rate", "rps"):
+            if getattr(traffic, name) is not None:
+                problems.add(("traffic", name), "must be left out with mmpp and trace, which carry their own rates")
+    elif traffic.rate is not None and traffic.rps is not None:
+        problems.add(("traffic", "rps"), "but there is a rate too: give one of them")
+    elif traffic.rate is None and traffic.rps is None and not problems.is_bad("traffic"):
+        problems.missing(("traffic", "rate"))
+
+
+def _process(traffic: Any, duration_s: float, problems: Problems, warnings: list[str]) -> ArrivalProcess | None:
+    arrivals = traffic.arrivals
+    try:
+        if isinstance(arrivals, schema.MmppArrivals):
+            rates, switching = arrivals.mmpp.rates, arrivals.mmpp.switching
+            if len(rates) == len(switching):
+                return MarkovModulatedPoisson(np.array(rates), np.array(switching), duration_s)
+            path = ("traffic", "arrivals", "mmpp", "switching")
+            problems.add(path, f"must have as many entries as rates ({len(rates)})")
+            return None
+        profile = _profile(traffic, duration_s, problems, warnings)
+        if profile is None:
+            return None
+        cv = (
+            arrivals.gamma.cv
+            if isinstance(arrivals, schema.GammaArrivals)
+            else {"regular": 0.0, "poisson": 1.0}[arrivals]
+        )
+        return Renewal(profile, cv)
+    except InputError as error:
+        problems.about(("traffic",), "; ".join(error.problems))
+        return None
+
+
+def _profile(traffic: Any, duration_s: float, problems: Problems, warnings: list[str]) -> RateProfile | None:
+    """The rate over [0, duration). Entries from the duration on are left out, with a warning."""
+    if traffic.rps is not None:
+        return RateProfile.constant(traffic.rps, duration_s)
+    steps = traffic.rate
+    if not _in_order(steps, problems):
+        return None
+    edges, left, right = [0.0], [], []
+    for i, step in enumerate(steps):
+        if step.from_ >= duration_s:
+            where = f"{problems.source}: {dotted(('traffic', 'rate', i))}"
+            warnings.append(f"{where} starts at {step.from_:g} s, not before the scenario's end: left out")
+            continue
+        next_s = steps[i + 1].from_ if i + 1 < len(steps) else duration_s
+        end_s = min(next_s, duration_s)
+        final_rps = step.rps if step.to_rps is None else step.to_rps
+        share = (end_s - step.from_) / (next_s - step.from_)
+        edges.append(end_s)
+        left.append(step.rps)
+        right.append(step.rps + share * (final_rps - step.rps))
+    return RateProfile(np.array(edges), np.array(left), np.array(right))
+
+
+def _in_order(steps: Any, problems: Problems) -> bool:
+    path = ("traffic", "rate")
+    if steps[0].from_ != 0:
+        problems.add((*path, 0, "from"), "must be 0s: the first rate holds from the start")
+    for i in range(1, len(steps)):
+        if steps[i].from_ <= steps[i - 1].from_:
+            problems.add((*path, i, "from"), f"must be later than the entry before it ({steps[i - 1].from_:g} s)")
+    return not problems.is_bad(*path)
+
+
+def _recorded(form: Any, chosen: Any, problems: Problems, folder: Path) -> Traffic:
+    """A slice of a trace. Without a duration the scenario ends with the slice, or the second of its last request."""
+    duration_s = form.duration
+    length_s = None if chosen.for_ is None else chosen.for_ * chosen.time_scale
+    if duration_s is not None and length_s is not None and length_s > duration_s * (1 + 1e-12):
+        path = ("traffic", "arrivals", "trace", "for")
+        problems.add(path, f"plays for {length_s:g} s at this time_scale, longer than the duration ({duration_s:g} s)")
+    nothing = Traffic(duration_s or length_s, is_trace=True)
+    if problems.is_bad("traffic"):
+        return nothing
+    trace = _played(form, chosen, duration_s, problems, folder)
+    if trace is None:
+        return nothing
+    end_s = duration_s or length_s or math.floor(trace.times_s[-1]) + 1.0
+    warnings = []
+    if trace.has_cut_stamps:
+        how = "spread inside their second" if trace.spread else "all at the start of their second"
+        warnings.append(f"{problems.source}: {chosen.file} has stamps of whole seconds, played {how}")
+    arrivals = Recorded(np.minimum(trace.times_s, np.nextafter(end_s, 0.0)), trace.source)
+    return Traffic(end_s, arrivals, trace, is_trace=True, warnings=tuple(warnings))
+
+
+def _played(form: Any, chosen: Any, duration_s: float | None, problems: Problems, folder: Path) -> Trace | None:
+    path = ("traffic", "arrivals", "trace")
+    try:
+        trace = read_trace(folder / chosen.file)
+    except InputError as error:
+        problems.of_file((*path, "file"), error)
+        return None
+    for_s = chosen.for_
+    if for_s is None and duration_s is not None:
+        for_s = duration_s / chosen.time_scale
+    played = play(
+        trace,
+        from_s=chosen.from_,
+        for_s=for_s,
+        time_scale=chosen.time_scale,
+        rate_scale=chosen.rate_scale,
+        seed=form.seed,
+        spread=chosen.one_second_stamps == "spread",
+    )
+    if len(played) == 0:
+        problems.about(path, f"no request of {chosen.file} falls into this slice")
+        return None
+    return played

@@ -1,0 +1,56 @@
+"""Values of a scenario file as pydantic types: how each is read, and how a JSON Schema describes it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import PlainValidator, WithJsonSchema
+
+from planner import units
+from planner.azureml import Setting
+
+_DURATION: dict[str, Any] = {
+    "type": "string",
+    "pattern": r"^\s*(\d+(\.\d*)?|\.\d+)\s*(d|h|m|min|s|ms|us)(.*\d.*[dhmsu].*)?$",
+}
+_DURATION |= {"examples": ["250ms", "20s", "5m", "1h30m"]}
+_PERCENT = {"type": "string", "pattern": r"^\s*\d*\.?\d*\s*%\s*$"}
+
+Seconds = Annotated[float, PlainValidator(units.seconds), WithJsonSchema(_DURATION)]
+PositiveSeconds = Annotated[float, PlainValidator(units.positive_seconds), WithJsonSchema(_DURATION)]
+Share = Annotated[
+    float,
+    PlainValidator(units.fraction),
+    WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, _PERCENT], "examples": ["0.1%", 0.001]}),
+]
+Rps = Annotated[
+    float,
+    PlainValidator(units.rate_rps),
+    WithJsonSchema(
+        {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string"}], "examples": [20, "20/s", "1200/min"]}
+    ),
+]
+PositiveNumber = Annotated[
+    float, PlainValidator(units.positive_number), WithJsonSchema({"type": "number", "exclusiveMinimum": 0})
+]
+
+
+def count(least: int, most: int | None = None) -> Any:
+    """The type of integers from `least` to `most`."""
+    schema: dict[str, Any] = {"type": "integer", "minimum": least} | ({} if most is None else {"maximum": most})
+    return Annotated[int, PlainValidator(units.count(least=least, most=most)), WithJsonSchema(schema)]
+
+
+_AZURE_TYPES: dict[str, dict[str, Any]] = {
+    "target_utilization_percent": {"anyOf": [{"type": "integer", "minimum": 1, "maximum": 100}, _PERCENT]},
+    "refresh_period_s": {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, _DURATION]},
+    "max_request_wait_s": {"anyOf": [{"type": "number", "minimum": 0}, _DURATION]},
+    "scoring_timeout_s": {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, _DURATION]},
+}
+"""JSON Schema of those of Azure's settings that are not counts, by field."""
+
+
+def azure_value(setting: Setting) -> Any:
+    """The type of one of Azure's settings."""
+    schema = _AZURE_TYPES.get(setting.field, {"type": "integer", "minimum": 1})
+    return Annotated[Any, PlainValidator(setting.read), WithJsonSchema(schema)]

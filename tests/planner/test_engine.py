@@ -1,0 +1,130 @@
+"""What the engine promises beyond single events: growth, common random numbers, replicates alone, order of results."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from planner.arrivals import Renewal
+from planner.model import Autoscaler, Deployment, Outcome
+from planner.rates import RateProfile
+from planner.scenario import Scenario
+from planner.service import Deterministic, Exponential, Lognormal
+from planner.sim.engine import ReplicateResult, simulate_replicate, simulate_requests
+from planner.sim.replications import replicate
+from tests.reference.simulator import simulate
+
+
+def burst(**deployment: object) -> Scenario:
+    settings: dict[str, object] = {"min_replicas": 2, "max_replicas": 12, "max_request_wait_s": 0.5}
+    return Scenario(
+        name="burst",
+        shows="",
+        duration_s=60.0,
+        arrivals=Renewal(RateProfile(np.array([0.0, 20, 40, 60]), np.array([4.0, 40, 4]), np.array([4.0, 40, 4]))),
+        service_time=Exponential(0.25),
+        deployment=Deployment(**(settings | deployment)),  # type: ignore[arg-type]
+        cold_start=Lognormal(5.0, 0.2),
+        seed=11,
+    )
+
+
+@pytest.mark.parametrize("wait_s", [3.0, 50.0])
+def test_long_queues_and_many_slots_outgrow_the_first_layout(wait_s: float) -> None:
+    generator = np.random.default_rng(5)
+    arrivals = np.sort(generator.uniform(0, 10, 600))
+    services = generator.exponential(2.0, 600)
+    colds = generator.exponential(1.0, 4000)
+    deployment = Deployment(
+        min_replicas=1,
+        max_replicas=40,
+        max_request_wait_s=wait_s,
+        max_concurrent_requests=3,
+        worker_count=2,
+        scale_down_delay_s=0.5,
+        refresh_period_s=0.25,
+        target_utilization_percent=90,
+    )
+    expected = simulate(
+        deployment,
+        arrivals_s=arrivals.tolist(),
+        service_times_s=services.tolist(),
+        cold_starts_s=colds.tolist(),
+        duration_s=10.0,
+    )
+    scenario = replace(burst(), deployment=deployment, duration_s=10.0)
+    result = simulate_requests(scenario, [arrivals], iter([services]), iter([colds]), with_log=True)
+    assert result.requests is not None
+    np.testing.assert_array_equal(result.requests.finish_s, np.array(expected.finish_s))
+    np.testing.assert_array_equal(result.requests.outcome, np.array(expected.outcome, dtype=int))
+    assert max(row.queued for row in expected.replica_rows) > 64
+
+
+def test_a_replicate_can_be_made_again_alone_and_cores_change_nothing() -> None:
+    scenario = burst()
+    one, two = list(replicate(scenario, 6, cores=1)), list(replicate(scenario, 6, cores=2))
+    again = simulate_replicate(scenario, 4)
+    for left, right in [*zip(one, two, strict=True), (one[4], again)]:
+        _assert_equal(left, right)
+    assert one[0].n_503 != one[1].n_503
+
+
+def test_two_settings_see_the_same_requests() -> None:
+    logs = []
+    for target in (50, 90):
+        log = simulate_replicate(burst(target_utilization_percent=target), 3, with_log=True).requests
+        assert log is not None
+        logs.append(log)
+    np.testing.assert_array_equal(logs[0].scheduled_s, logs[1].scheduled_s)
+    np.testing.assert_array_equal(logs[0].service_time_s, logs[1].service_time_s)
+    assert (logs[0].outcome != logs[1].outcome).any()
+
+
+def test_counts_and_logs_tell_the_same() -> None:
+    result = simulate_replicate(burst(), 0, with_log=True)
+    log, replicas = result.requests, result.replicas
+    assert log is not None
+    assert replicas is not None
+    np.testing.assert_array_equal(np.bincount(log.outcome, minlength=3), result.outcomes)
+    is_503 = log.outcome == Outcome.STATUS_503
+    np.testing.assert_array_equal(np.bincount(log.scheduled_s[is_503].astype(int), minlength=60), result.bin_503)
+    assert result.n_503 > 0
+    steps = np.diff(np.append(replicas.time_s, 60.0).clip(max=60.0))
+    assert result.ready_s == pytest.approx(float(steps @ replicas.ready))
+    assert result.bin_ready.sum() == pytest.approx(result.ready_s)
+    desired = float(steps @ replicas.desired)
+    assert result.bin_desired.sum() == pytest.approx(desired)
+
+
+@pytest.mark.parametrize("arrivals", [[0.5, 0.2], [-0.1, 1.0], [0.5, 60.0], [0.5, float("nan")]])
+def test_arrivals_outside_the_scenario_never_reach_the_kernel(arrivals: list[float]) -> None:
+    with pytest.raises(ValueError, match="arrivals"):
+        simulate_requests(burst(), [np.array(arrivals)], iter([np.ones(2)]), iter([np.ones(500)]))
+
+
+def test_more_fixed_replicas_never_turn_more_requests_away() -> None:
+    """Monotone on every single path, but only under `fixed`: an autoscaler is not monotone."""
+    for number in range(20):
+        counts = [
+            simulate_replicate(burst(autoscaler=Autoscaler.FIXED, min_replicas=c, max_replicas=c), number).n_503
+            for c in range(1, 13)
+        ]
+        assert counts == sorted(counts, reverse=True)
+
+
+def test_no_traffic_costs_the_minimum() -> None:
+    result = simulate_requests(burst(), [], iter([]), iter([np.ones(500)]))
+    assert (result.n, result.paid_s, result.ready_s) == (0, 120.0, 120.0)
+
+
+def test_a_cold_start_of_zero_leaves_no_lag() -> None:
+    slow = simulate_replicate(burst(), 0)
+    fast = simulate_replicate(replace(burst(), cold_start=Deterministic(0.0)), 0)
+    assert fast.n_503 < slow.n_503 / 2
+
+
+def _assert_equal(left: ReplicateResult, right: ReplicateResult) -> None:
+    for name in ("outcomes", "causes", "latency", "bin_503", "bin_ready", "bin_desired", "ready_s", "paid_s"):
+        np.testing.assert_array_equal(getattr(left, name), getattr(right, name))

@@ -1,0 +1,152 @@
+"""Options in place of a scenario's settings, and copies that keep both."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from planner.arrivals import Renewal
+from planner.errors import InputError
+from planner.scenario import Scenario
+from planner.scenario_file import load, save_copy
+from tests.planner.scenario_documents import TEXT, document, trace_traffic, with_trace, written
+
+
+def test_a_mistyped_name_suggests_another() -> None:
+    with pytest.raises(InputError, match=r"quikstart: no shipped scenario of this name; did you mean quickstart\?"):
+        load("quikstart")
+
+
+def test_an_option_replaces_a_setting_under_either_name(tmp_path: Path) -> None:
+    changed = document()
+    changed["deployment"] = {"min_instances": 2, "max_instances": 8, "request_timeout_ms": 5000}
+    path = written(tmp_path, changed)
+    scenario = load(path, {"deployment.autoscale_min_replicas": "6", "seed": "7"})
+    assert scenario.deployment.min_replicas == 6
+    assert scenario.seed == 7
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"deployment.autoscale_target_utilization": "0.7"}, "--autoscale-target-utilization = 0.7, must be"),
+        ({"deployment.autoscale_min_replicas": "50"}, "--autoscale-min-replicas = 50, must be at most"),
+        ({"deployment.autoscale_max_replicas": 2}, "--autoscale-max-replicas = 2, must be at least"),
+        ({"deployment.initial_replicas": "x"}, "--initial-replicas = x, must be an integer, at least 0"),
+        ({"duration": 5}, "--duration = 5, needs a unit"),
+        ({"seed": "-1"}, "--seed = -1, must be an integer"),
+    ],
+)
+def test_a_bad_option_is_named_not_the_file(tmp_path: Path, overrides: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError) as raised:
+        load(written(tmp_path, TEXT), overrides)
+    assert str(raised.value).startswith(message)
+
+
+def test_an_option_for_the_autoscaler_is_refused_where_there_is_none(tmp_path: Path) -> None:
+    path = written(tmp_path, document() | {"deployment": {"num_replicas": 3}})
+    with pytest.raises(InputError, match="--autoscale-min-replicas = 2, not used with autoscaler: fixed"):
+        load(path, {"deployment.autoscale_min_replicas": 2, "deployment.autoscaler": "fixed"})
+
+
+@pytest.mark.parametrize(
+    ("duration", "edges", "rights"),
+    [("5m", [0, 300], [20]), ("8m", [0, 300, 480], [20, 140]), ("40m", [0, 300, 600, 2400], [20, 140, 20])],
+)
+def test_another_duration_cuts_or_extends_the_rates(
+    tmp_path: Path, duration: str, edges: list[float], rights: list[float]
+) -> None:
+    scenario = load(written(tmp_path, TEXT), {"duration": duration})
+    assert isinstance(scenario.arrivals, Renewal)
+    assert scenario.arrivals.profile.time_s.tolist() == edges
+    assert scenario.arrivals.profile.right_rps.tolist() == rights
+    assert scenario.warnings == ()
+
+
+@pytest.mark.parametrize(("duration", "edges", "rights"), [("10m", [0, 600], [10]), ("30m", [0, 1200, 1800], [20, 20])])
+def test_another_duration_keeps_the_slope_of_a_ramp(
+    tmp_path: Path, duration: str, edges: list[float], rights: list[float]
+) -> None:
+    ramp = document() | {"traffic": {"arrivals": "poisson", "rate": [{"from": "0s", "rps": 0, "to_rps": 20}]}}
+    scenario = load(written(tmp_path, ramp), {"duration": duration})
+    assert isinstance(scenario.arrivals, Renewal)
+    assert scenario.arrivals.profile.time_s.tolist() == edges
+    assert scenario.arrivals.profile.right_rps.tolist() == rights
+
+
+def test_another_duration_cuts_a_trace(tmp_path: Path) -> None:
+    with_trace(tmp_path)
+    path = written(
+        tmp_path, document() | {"duration": "8s", "traffic": trace_traffic(**{"for": "16s", "time_scale": 0.5})}
+    )
+    assert load(path).arrivals.fixed_count == 40
+    assert load(path, {"duration": "2s"}).arrivals.fixed_count == 16
+
+
+# Copies
+
+
+def same(a: Any, b: Any) -> bool:
+    """Equality that looks into arrays and dataclasses; where it was read from does not count."""
+    if isinstance(a, np.ndarray):
+        return bool(np.array_equal(a, b))
+    if dataclasses.is_dataclass(a):
+        names = [
+            f.name for f in dataclasses.fields(a) if not (isinstance(a, Scenario) and f.name in ("source", "text"))
+        ]
+        return type(a) is type(b) and all(same(getattr(a, n), getattr(b, n)) for n in names)
+    return bool(a == b)
+
+
+def test_a_copy_is_verbatim_and_gives_the_same_scenario(tmp_path: Path) -> None:
+    scenario = load(written(tmp_path, TEXT))
+    copy = save_copy(scenario, tmp_path / "runs" / "one")
+    assert copy == tmp_path / "runs" / "one" / "scenario.yaml"
+    assert copy.read_text() == TEXT
+    assert same(load(copy), scenario)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"duration": "30s", "deployment.autoscale_min_replicas": "6", "seed": 3},
+        {"duration": "7m", "deployment.autoscale_target_utilization": 55},
+        {"duration": "90.5s", "deployment.initial_replicas": 5},
+    ],
+)
+def test_a_copy_holds_the_options(tmp_path: Path, overrides: dict[str, Any]) -> None:
+    scenario = load(written(tmp_path, TEXT), overrides)
+    copy = save_copy(scenario, tmp_path / "run")
+    assert copy.read_text().startswith("# ")
+    assert same(load(copy), scenario)
+
+
+def test_a_copy_takes_its_traces_along(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    home = with_trace(tmp_path / "home")
+    path = written(home, document() | {"traffic": trace_traffic(rate_scale=1.5), "service_time": "trace"})
+    scenario = load(path, {"duration": "8s"})
+    copy = save_copy(scenario, tmp_path / "run")
+    (home / "traces" / "t.csv").unlink()
+    assert (tmp_path / "run" / "traces" / "t.csv").is_file()
+    assert same(load(copy), scenario)
+
+
+def test_a_file_outside_the_scenarios_folder_gets_an_absolute_path(tmp_path: Path) -> None:
+    with_trace(tmp_path)
+    (tmp_path / "home").mkdir()
+    traffic = {"arrivals": {"trace": {"file": "../traces/t.csv"}}}
+    scenario = load(written(tmp_path / "home", document() | {"traffic": traffic}))
+    copy = save_copy(scenario, tmp_path / "elsewhere" / "run")
+    assert str(tmp_path / "traces" / "t.csv") in copy.read_text()
+    assert same(load(copy), scenario)
+
+
+def test_a_scenario_without_a_name_keeps_that_of_its_file(tmp_path: Path) -> None:
+    unnamed = document()
+    del unnamed["name"]
+    scenario = load(written(tmp_path, unnamed, "black-friday.yaml"))
+    assert scenario.name == "black-friday"
+    assert same(load(save_copy(scenario, tmp_path / "run")), scenario)
