@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 
 from loadtest.runfolder import RunFolder
-from planner.model import FloatArray, IntArray, Outcome, ReplicaLog
+from planner.model import FloatArray, IntArray, Outcome, ReplicaLog, RequestLog
 from planner.scenario import Scenario
 from planner.sim.engine import BIN_S
+
+FEWEST_OVERHEADS = 30
+"""Measured overheads to draw from; with fewer, the scenario's own overhead is used."""
 
 _UNKNOWN = (Outcome.IN_FLIGHT_AT_STOP, Outcome.UNRESOLVED)
 
@@ -20,13 +23,15 @@ class Observation:
     """The sent requests of a run, sorted by send time, and its replicas over time.
 
     sent_s: shape (n,), in [0, duration). service_time_s: shape (n,), NaN where the run does not know it. send_error_s: how much
-    later than planned each left, shape (n,): a sample of the timing noise of the machine. bin_503: 503s by the
+    later than planned each left, shape (n,): a sample of the timing noise of the machine. overhead_s: time from dispatch to
+    answer less the time in the worker, of the answers that tell (the lab's); may be empty. bin_503: 503s by the
     second of their send, bin_ready: mean ready replicas in each second (None where the run could not see replicas).
     """
 
     sent_s: FloatArray
     service_time_s: FloatArray
     send_error_s: FloatArray
+    overhead_s: FloatArray
     requests: int
     """Answered requests scheduled in [warm_up, duration)."""
     n_503: int
@@ -59,6 +64,7 @@ def observe(folder: RunFolder, scenario: Scenario) -> Observation:
         sent_s=sent_s,
         service_time_s=np.where(np.isfinite(measured), measured, planned),
         send_error_s=np.maximum(log.sent_s[sent] - log.scheduled_s[sent], 0.0),
+        overhead_s=_overheads(log),
         requests=int(counted.sum()),
         n_503=int(is_503.sum()),
         bin_503=np.bincount((sent_s[is_503] / BIN_S).astype(np.int64), minlength=bins),
@@ -66,6 +72,14 @@ def observe(folder: RunFolder, scenario: Scenario) -> Observation:
         service_times_from=_source(measured, planned),
         summary=summary,
     )
+
+
+def _overheads(log: RequestLog) -> FloatArray:
+    """The router's overhead as measured, none where the front end does not say when it dispatched."""
+    answered = log.outcome == Outcome.OK
+    overhead = (log.finish_s - log.start_s - log.service_time_s)[answered]
+    overhead = overhead[np.isfinite(overhead)]
+    return overhead if len(overhead) >= FEWEST_OVERHEADS else np.empty(0)
 
 
 def mean_in_bins(log: ReplicaLog, bins: int, duration_s: float) -> FloatArray:

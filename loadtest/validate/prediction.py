@@ -74,16 +74,24 @@ def _with_timing_noise(
     """Arrivals and service times as uncertain as they were measured.
 
     A send time is not the instant at which the front end sees the request, and a few milliseconds decide what a tick sees:
-    simulated without noise, the same requests give the same answers in every replicate, which no real run repeats. Both get
-    noise drawn from the run's own send errors: arrivals as a delay, service times around their value.
+    simulated without noise, the same requests give the same answers in every replicate, which no real run repeats. Arrivals
+    get a delay drawn from the run's own send errors. Service times get an overhead drawn from those that the run measured, in
+    place of the scenario's constant one; without any, an error drawn from the send errors, around the scenario's overhead.
     """
     n = len(seen.sent_s)
     generator = block_generator(scenario.seed, replicate, Stream.TIMING, 0)
     delay_s = seen.send_error_s[generator.integers(0, n, n)]
-    noise_s = seen.send_error_s[generator.integers(0, n, n)] - seen.send_error_s.mean()
+    noise_s = _overhead_noise(scenario, seen)
+    noise_s = noise_s[generator.integers(0, len(noise_s), n)]
     arrivals = np.minimum(seen.sent_s + delay_s, np.nextafter(scenario.duration_s, 0.0))
     order = np.argsort(arrivals, kind="stable")
-    return arrivals[order], np.maximum(services + noise_s, 0.0)[order]
+    return arrivals[order], np.maximum(services + noise_s, -scenario.deployment.router_overhead_s)[order]
+
+
+def _overhead_noise(scenario: Scenario, seen: Observation) -> FloatArray:
+    if len(seen.overhead_s):
+        return seen.overhead_s - scenario.deployment.router_overhead_s
+    return seen.send_error_s - seen.send_error_s.mean()
 
 
 def _service_times(scenario: Scenario, seen: Observation, replicate: int, use_known: bool) -> FloatArray:

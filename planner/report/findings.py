@@ -46,7 +46,7 @@ def promise(report: RunReport) -> Promise:
     kept = fraction <= slo.max_fraction_503 and not (
         slo.p99_latency_s is not None and (latency_s is None or latency_s > slo.p99_latency_s)
     )
-    once = "One run shows what can happen, not how often: `surgeproof simulate` says that."
+    once = "One run shows what can happen, not how often: surgeproof simulate says that."
     answer = "Yes, in this run" if kept else "No, not in this run"
     return Promise(tone="pass" if kept else "fail", answer=answer, sentences=(*seen, once))
 
@@ -127,13 +127,15 @@ def _replicas(report: RunReport) -> str | None:
         when = f"From {instant(start)} to {instant(end)} fewer were ready than the autoscaler wanted"
     else:
         short_s = sum(stop - begin for begin, stop in spans)
-        when = f"For {time(short_s)} in all, in {len(spans)} pieces, fewer were ready than the autoscaler wanted"
+        longest = f"the longest time from {instant(start)} to {instant(end)}"
+        when = f"{len(spans)} times, {time(short_s)} in all, fewer were ready than the autoscaler wanted, {longest}"
     finished = report.requests.finish_s[report.with_outcome(Outcome.STATUS_503)]
     finished = finished[np.isfinite(finished)]
     if not len(finished):
         return f"{moved}. {when}."
     inside = sum(int(np.sum((finished >= begin) & (finished < stop))) for begin, stop in spans)
-    return f"{moved}. {when}; {count(inside)} of the {plural(len(finished), '503')} fell into that time."
+    how_many = "all" if inside == len(finished) else f"{count(inside)} of the"
+    return f"{moved}. {when}; {how_many} {plural(len(finished), '503')} fell into such a time."
 
 
 def _latency(report: RunReport) -> str | None:

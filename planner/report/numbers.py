@@ -26,17 +26,17 @@ def bound(fraction: float) -> str:
 
 
 def time(seconds: float | None) -> str:
-    """A time with three digits in the unit that suits it: 0.48 ms, 367 ms, 9.10 s, 20 min, 2 h."""
+    """A time with three digits in the unit that suits it: 0.480 ms, 367 ms, 9.10 s, 2 min 4 s, 20 min, 2 h."""
     if seconds is None:
         return UNKNOWN
     if seconds == 0:
         return "0\u00a0s"
-    if abs(seconds) < 0.9995:
+    if seconds < 0.9995:
         return f"{_short(seconds * 1e3)}\u00a0ms"
-    if abs(seconds) < 120:
+    if seconds < 120:
         return f"{_short(seconds)}\u00a0s"
-    if abs(seconds) < 7200:
-        return f"{_short(seconds / 60)}\u00a0min"
+    if seconds < 7200:
+        return f"{seconds / 60:g}\u00a0min" if seconds % 60 == 0 else instant(seconds)
     return f"{_short(seconds / 3600)}\u00a0h"
 
 

@@ -91,6 +91,13 @@ def predicted_curve(report: RunReport, name: str, which: str) -> tuple[FloatArra
     return _bin_ends(len(values), report.over_time["bin_s"], report.scenario.duration_s), values
 
 
+def largest_in_bins(times_s: FloatArray, values: FloatArray, edges_s: FloatArray) -> FloatArray:
+    """The largest value of a step function in each bin; row i holds from times_s[i] on, times_s[0] <= edges_s[0]."""
+    first = np.searchsorted(times_s, edges_s[:-1], side="right") - 1
+    last = np.searchsorted(times_s, edges_s[1:], side="left")
+    return np.array([np.max(values[start:end]) for start, end in zip(first, last, strict=True)])
+
+
 def rate_profile(scenario: Scenario) -> RateProfile | None:
     """The arrival rate that the replayed run was drawn from; None for a recorded trace."""
     arrivals = scenario.arrivals

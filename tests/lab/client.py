@@ -107,7 +107,7 @@ def eventually(is_so: Callable[[], object], limit_s: float = 30.0) -> None:
 
 
 def scoring_processes(lab_pid: int) -> list[int]:
-    """The processes, masters and workers, that a lab's launcher has started."""
+    """A lab's launcher, and the masters and workers that it has forked, which keep its command line."""
     found = []
     for process in psutil.process_iter(["pid", "cmdline"]):
         command = process.info["cmdline"] or []

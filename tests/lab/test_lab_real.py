@@ -63,7 +63,7 @@ def test_headers_and_bodies_pass_both_ways(lab: LabProcess) -> None:
 def test_nothing_listens_beyond_loopback(lab: LabProcess) -> None:
     """azmlinfsrv by itself would bind 0.0.0.0."""
     processes = [psutil.Process(pid) for pid in [lab.pid, *scoring_processes(lab.pid)]]
-    assert len(processes) == 5, "the lab, and a master and a worker for each replica"
+    assert len(processes) == 6, "the lab, the launcher, and a master and a worker for each replica"
     listening = [c.laddr.ip for p in processes for c in p.net_connections() if c.status == psutil.CONN_LISTEN]
     assert set(listening) == {"127.0.0.1"}
 
@@ -106,6 +106,17 @@ def run(data):
         assert [event["phase"] for event in client.log("replica")][-2:] == ["crashed", "ready"]
 
 
+def test_replicas_come_back_when_their_launcher_is_killed(tmp_path: Path) -> None:
+    with LabProcess(write_scenario(tmp_path, TWO)) as lab:
+        client = Client(lab)
+        (launcher,) = (pid for pid in scoring_processes(lab.pid) if psutil.Process(pid).ppid() == lab.pid)
+        os.kill(launcher, signal.SIGKILL)
+        client.wait_for(lambda state: state["starting"] == 2)
+        client.wait_for(lambda state: state["ready"] == 2)
+        assert client.score(0.0).status == 200
+        eventually(lambda: len(scoring_processes(lab.pid)) == 5)
+
+
 def test_cold_starts_are_the_longer_of_drawn_and_real(tmp_path: Path) -> None:
     deployment = "autoscale_min_replicas: 1, autoscale_max_replicas: 2, max_request_wait_time: 20s"
     with LabProcess(write_scenario(tmp_path, deployment, cold_start="10ms")) as lab:
@@ -115,7 +126,7 @@ def test_cold_starts_are_the_longer_of_drawn_and_real(tmp_path: Path) -> None:
         (ready,) = (e for e in client.log("replica") if e["replica"] == 1 and e["phase"] == "ready")
         (created,) = (e for e in client.log("replica") if e["replica"] == 1 and e["phase"] == "created")
         assert ready["drawn_cold_start_s"] == 0.01
-        assert ready["real_start_s"] > 0.2
+        assert ready["real_start_s"] > 0.01
         assert ready["monotonic_s"] - created["monotonic_s"] == pytest.approx(ready["real_start_s"], abs=0.1)
 
 
@@ -140,7 +151,7 @@ def test_ctrl_c_while_replicas_start_leaves_nothing_behind(tmp_path: Path) -> No
     with ThreadPoolExecutor(1) as pool:
         entered = pool.submit(lab.__enter__)
         assert starting.wait(120)
-        eventually(lambda: len(scoring_processes(lab.pid)) == 4)
+        eventually(lambda: len(scoring_processes(lab.pid)) == 5)
         os.kill(lab.pid, signal.SIGINT)
         assert isinstance(entered.exception(), SurgeproofError)
     assert lab.stop() == 130
@@ -167,7 +178,7 @@ def test_reload_takes_the_edited_model_into_service_and_survives_a_broken_one(tm
         client.ask("POST", "/lab/reload")
         eventually(lambda: {r.document for r in client.score_together([0, 0, 0])} == {"version 2"})
         client.wait_for(lambda state: not state["crash_loops"])
-        eventually(lambda: len(scoring_processes(lab.pid)) == 4)
+        eventually(lambda: len(scoring_processes(lab.pid)) == 5)
 
 
 def test_every_worker_is_up_before_a_replica_is_ready(tmp_path: Path) -> None:
@@ -182,7 +193,7 @@ def test_every_worker_is_up_before_a_replica_is_ready(tmp_path: Path) -> None:
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_no_scoring_server_outlives_the_lab(tmp_path: Path, end: signal.Signals) -> None:
     with LabProcess(write_scenario(tmp_path, TWO)) as lab:
-        assert len(scoring_processes(lab.pid)) == 4
+        assert len(scoring_processes(lab.pid)) == 5
         os.kill(lab.pid, end)
         assert lab.wait(10) == (-signal.SIGKILL if end is signal.SIGKILL else 0)
         limit = time.monotonic() + 5

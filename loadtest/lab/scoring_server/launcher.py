@@ -1,11 +1,12 @@
 """Forks azmlinfsrv processes that listen on sockets the lab has opened, and die with the lab.
 
-`launcher.py LAB_PID CONTROL_FD`, with the Python of the scoring server's environment. azmlinfsrv needs more than a second
-of CPU to import what it uses; this process has imported that already, so replicas that start in a burst do not take the
-processor from those that work. What it forks is azmlinfsrv as released: gunicorn master, workers, init() in each.
+`launcher.py LAB_PID CONTROL_FD`, with the Python of the scoring server's environment. azmlinfsrv needs more than a
+second of CPU to import what it uses; this process has imported that already, so replicas that start in a burst do not
+take the processor from those that work. What it forks is azmlinfsrv as released: gunicorn master, workers, init() in
+each.
 
-azmlinfsrv binds 0.0.0.0 and lets nobody choose; gunicorn beneath it prefers an inherited socket (systemd's protocol), so
-the lab opens one on 127.0.0.1. This file is gunicorn's configuration file too (`-c`, from GUNICORN_CMD_ARGS).
+azmlinfsrv binds 0.0.0.0 and lets nobody choose; gunicorn beneath it prefers an inherited socket (systemd's protocol),
+so the lab opens one on 127.0.0.1. This file is gunicorn's configuration file too (`-c`, from GUNICORN_CMD_ARGS).
 """
 
 import contextlib

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+
+from matplotlib.axes import Axes
 
 from planner.model import Outcome
 from planner.report import vocabulary
 from planner.report.data import RunReport
 from planner.report.figures import comparison, over_time
 from planner.report.figures.style import LABELS_IN, data_uri, legend_above, panels, styled
-from planner.report.timeline import cause_shares, rate_profile, short_spans, timeline
+from planner.report.numbers import time
+from planner.report.timeline import Timeline, cause_shares, rate_profile, short_spans, timeline
+
+NARROWEST_SPAN = 300
+"""A span shorter than this part of the run would be a hairline."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,25 +38,40 @@ def pictures(report: RunReport) -> dict[str, Picture]:
 
 def _run(report: RunReport) -> Iterator[Picture]:
     scenario, run = report.scenario, timeline(report)
-    spans = short_spans(report.replicas, scenario.duration_s)
-    figure, axes = panels([1.5, 1.7, 1.2, 1.7], share_x=True)
-    over_time.draw_traffic(axes[0], run, rate_profile(scenario))
-    over_time.draw_replicas(axes[1], report.replicas, report)
-    over_time.draw_503s(axes[2], run)
-    over_time.draw_latency(axes[3], report)
-    for i, ax in enumerate(axes):
+    all_spans = short_spans(report.replicas, scenario.duration_s)
+    spans = [(start, end) for start, end in all_spans if end - start >= scenario.duration_s / NARROWEST_SPAN]
+    draws: list[tuple[float, Callable[[Axes], object]]] = [
+        (1.5, lambda ax: over_time.draw_traffic(ax, run, rate_profile(scenario))),
+        (1.7, lambda ax: over_time.draw_replicas(ax, report, run.edges_s)),
+        (1.2, lambda ax: over_time.draw_503s(ax, run)),
+        (1.7, lambda ax: over_time.draw_latency(ax, report, run.edges_s)),
+    ]
+    if report.replicas is None and report.over_time is None:
+        del draws[1]
+    figure, axes = panels([height for height, _ in draws], share_x=True)
+    for i, (ax, (_, draw)) in enumerate(zip(axes, draws, strict=True)):
+        draw(ax)
         over_time.shade(ax, spans, "fewer ready than desired" if i == 0 else None)
-        over_time.time_axis(ax, scenario.duration_s, scenario.warm_up_s, label=i == 3)
+        over_time.time_axis(ax, scenario.duration_s, scenario.warm_up_s, label=i == len(draws) - 1)
         legend_above(ax)
-    bars = "" if run.bin_s == 1 else f" Counts are averages over {run.bin_s:g} s."
-    shaded = " In the grey spans fewer replicas were ready than the autoscaler wanted." if spans else ""
-    yield Picture(
-        key="run",
-        title="The run on one time axis",
-        uri=data_uri(figure),
-        how_to_read="From top to bottom: what was sent, how many replicas there were for it, how many requests per "
-        f"second got 503, and how long each request waited for its answer.{shaded}{bars}",
-    )
+    how_to_read = _run_in_words(report, run, spans, all_are_drawn=len(spans) == len(all_spans))
+    yield Picture(key="run", title="The run on one time axis", uri=data_uri(figure), how_to_read=how_to_read)
+
+
+def _run_in_words(report: RunReport, run: Timeline, spans: Sequence[object], *, all_are_drawn: bool) -> str:
+    replicas = "" if report.replicas is None and report.over_time is None else "how many replicas there were for it, "
+    many = len(report.requests) > over_time.MOST_POINTS
+    waited = "how long answers took" if many else "how long each request waited for its answer"
+    words = f"From top to bottom: what was sent, {replicas}how many requests per second got 503, and {waited}."
+    if spans:
+        shorter = f" (spans under {time(report.scenario.duration_s / NARROWEST_SPAN)} are left out)"
+        words += " In the grey spans fewer replicas were ready than the autoscaler wanted"
+        words += "." if all_are_drawn else f"{shorter}."
+    if run.bin_s != 1:
+        words += f" Rates are averages over {time(run.bin_s)}."
+    if report.scenario.warm_up_s:
+        words += " The hatched warm-up is in no statistic."
+    return words
 
 
 def _cumulative(report: RunReport) -> Iterator[Picture]:
@@ -66,7 +87,7 @@ def _cumulative(report: RunReport) -> Iterator[Picture]:
     )
     yield Picture(
         key="cumulative",
-        title="503s so far, observed and predicted",
+        title="503s so far, observed and predicted" if report.over_time is not None else "503s so far",
         uri=data_uri(figure),
         how_to_read=f"The line climbs whenever requests get 503; its end is the total.{band}",
     )
@@ -109,9 +130,8 @@ def _alternatives(report: RunReport) -> Iterator[Picture]:
         title="The same run if one setting were different",
         uri=data_uri(figure),
         how_to_read="Each dot is the share of 503s that the model predicts for these requests after one change. "
-        "Filled: with that change the run would not have passed, so the run tells the two apart. Hollow: it would have "
-        "passed as well. A filled dot inside the blue band was told apart by when the 503s came or by the replicas "
-        "over time.",
+        "Filled: with that change this run would have failed. Hollow: it would have passed, so the run cannot tell the "
+        "change from the truth. A filled dot inside the blue band fails by when the 503s came or by the replicas.",
     )
 
 

@@ -48,11 +48,13 @@ def draw_alternatives(
     """What each one-setting change would have predicted. changes: (name, fraction of 503s, would have passed)."""
     rows = np.arange(len(changes))[::-1]
     low, high = (100 * end for end in interval)
-    artists: list[Artist] = [ax.axvspan(low, high, color=SKY, alpha=0.35, linewidth=0, label="interval, unchanged")]
+    artists: list[Artist] = [
+        ax.axvspan(low, high, color=SKY, alpha=0.35, linewidth=0, label="interval of the unchanged scenario")
+    ]
     artists.append(ax.axvline(100 * observed, color=VERMILLION, linewidth=1.5, label="observed"))
     for passes, color, marker, label in (
-        (False, BLUE, "o", "changed: told apart"),
-        (True, "white", "o", "changed: not told apart"),
+        (False, BLUE, "o", "changed: would have failed"),
+        (True, "white", "o", "changed: would have passed"),
     ):
         chosen = [i for i, change in enumerate(changes) if change[2] is passes]
         if chosen:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -13,10 +14,14 @@ from planner.model import FloatArray, Outcome, ReplicaLog
 from planner.rates import RateProfile
 from planner.report.data import RunReport
 from planner.report.figures.style import BLUE, GREEN, GREY, INK, ORANGE, PALE, PURPLE, SKY, VERMILLION
-from planner.report.timeline import Timeline, cumulative_503, predicted_curve
+from planner.report.numbers import bound, time
+from planner.report.timeline import Timeline, cumulative_503, largest_in_bins, predicted_curve
 
-MOST_VECTOR_POINTS = 3000
-"""More points than this are drawn as an image, or the page would weigh megabytes."""
+MOST_POINTS = 3000
+"""More requests than this would be a cloud: then quantiles are drawn."""
+
+MOST_STEPS = 400
+"""A line of more steps than this would be a smear: then its largest value in each bin is drawn."""
 
 _TICKS_S = (1, 2, 5, 10, 20, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 21600, 43200, 86400)
 _AXIS_UNITS = ((1.0, "seconds", 240.0), (60.0, "minutes", 7200.0), (3600.0, "hours", float("inf")))
@@ -60,86 +65,68 @@ def draw_traffic(ax: Axes, run: Timeline, profile: RateProfile | None) -> list[A
     return artists
 
 
-def draw_replicas(ax: Axes, log: ReplicaLog | None, report: RunReport) -> list[Artist]:
+def draw_replicas(ax: Axes, report: RunReport, edges_s: FloatArray) -> list[Artist]:
     """Observed replicas as steps; the predicted ready replicas as their mean within the band of single runs."""
     artists: list[Artist] = []
     if report.over_time is not None:
         times, mean = predicted_curve(report, "predicted_ready", "mean")
         low, high = (predicted_curve(report, "predicted_ready", which)[1] for which in ("low", "high"))
         middle = times - report.over_time["bin_s"] / 2
-        band = ax.fill_between(
-            middle, low, high, color=SKY, alpha=0.45, linewidth=0, label=f"ready, predicted ({band_name(report)})"
-        )
-        artists += [band, *ax.plot(middle, mean, color=INK, linewidth=1, linestyle=":", label="its mean")]
-    if log is not None:
-        end = max(report.scenario.duration_s, float(log.time_s[-1]))
-        for name, color, style, width in (
-            ("starting", GREEN, "-", 1.0),
-            ("desired", ORANGE, (0, (4, 1.5)), 1.8),
-            ("ready", BLUE, "-", 2.0),
-        ):
-            values = getattr(log, name).astype(np.float64)
-            if np.all(values < 0):
-                continue
-            values[values < 0] = np.nan
-            artists += ax.step(
-                np.append(log.time_s, end),
-                np.append(values, values[-1]),
-                where="post",
-                color=color,
-                linestyle=style,
-                linewidth=width,
-                label=name,
-            )
+        name = f"ready, predicted ({band_name(report)})"
+        artists.append(ax.fill_between(middle, low, high, color=SKY, alpha=0.45, linewidth=0, label=name))
+        artists += ax.plot(middle, mean, color=INK, linewidth=1, linestyle=":", label="its mean")
+    if report.replicas is not None:
+        for column, style in _REPLICA_STYLES.items():
+            artists += _draw_steps(ax, report.replicas, column, edges_s, style)
     ax.set_ylim(bottom=0)
     ax.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     ax.set_ylabel("replicas")
     return artists
 
 
+_REPLICA_STYLES: dict[str, dict[str, Any]] = {
+    "starting": {"color": GREEN, "linestyle": "-", "linewidth": 1.0},
+    "desired": {"color": ORANGE, "linestyle": (0, (4, 1.5)), "linewidth": 1.8},
+    "ready": {"color": BLUE, "linestyle": "-", "linewidth": 2.0},
+}
+
+
+def _draw_steps(ax: Axes, log: ReplicaLog, column: str, edges_s: FloatArray, style: dict[str, Any]) -> list[Artist]:
+    """One column of the log as steps; where these are too many, its largest value in each bin. Nothing if unknown."""
+    values = getattr(log, column).astype(np.float64)
+    values[values < 0] = np.nan
+    if np.isnan(values).all():
+        return []
+    changed = np.concatenate(([True], np.diff(values) != 0))
+    times, values = log.time_s[changed], values[changed]
+    if len(times) > MOST_STEPS and column != "ready":
+        largest = largest_in_bins(times, values, edges_s)
+        label = f"{column}, most in {time(edges_s[1] - edges_s[0])}"
+        return [ax.stairs(largest, edges_s, baseline=None, label=label, **style | {"linewidth": 1.0})]
+    end = max(float(edges_s[-1]), float(log.time_s[-1]))
+    return [*ax.step(np.append(times, end), np.append(values, values[-1]), where="post", label=column, **style)]
+
+
 def draw_503s(ax: Axes, run: Timeline) -> list[Artist]:
     """503s per second by the second of their send, observed as an area, the predicted mean as a line."""
+    observed = run.observed_503 / run.widths_s
     artists: list[Artist] = [
-        ax.stairs(
-            run.observed_503 / run.widths_s, run.edges_s, fill=True, color=VERMILLION, alpha=0.8, label="503s observed"
-        )
+        ax.stairs(observed, run.edges_s, fill=True, color=VERMILLION, alpha=0.8, label="503s observed")
     ]
+    top = float(np.max(observed))
     if run.predicted_503 is not None:
-        artists.append(
-            ax.stairs(run.predicted_503 / run.widths_s, run.edges_s, color=INK, linewidth=1.2, label="predicted mean")
-        )
-    top = max(float(np.max(run.observed_503 / run.widths_s)), float(np.max(run.sent / run.widths_s)) * 0.1, 1.0)
-    ax.set_ylim(0, top * 1.15)
+        predicted = run.predicted_503 / run.widths_s
+        artists.append(ax.stairs(predicted, run.edges_s, color=INK, linewidth=1.2, label="predicted mean"))
+        top = max(top, float(np.max(predicted)))
+    ax.set_ylim(0, 1.15 * top or 1.0)
     ax.set_ylabel("503s per second")
     return artists
 
 
-def draw_latency(ax: Axes, report: RunReport) -> list[Artist]:
-    """Time from the planned send to the answer of every answered request, by its planned send."""
-    log = report.requests
-    latency_s = log.finish_s - log.scheduled_s
-    kinds = (
-        (log.outcome == Outcome.OK, BLUE, "o", 9, "answer 200"),
-        (log.outcome == Outcome.STATUS_503, VERMILLION, "x", 16, "answer 503"),
-        ((log.outcome != Outcome.OK) & (log.outcome != Outcome.STATUS_503), PURPLE, "^", 22, "anything else"),
-    )
-    artists: list[Artist] = []
-    for chosen, color, marker, size, label in kinds:
-        shown = chosen & np.isfinite(latency_s)
-        if shown.any():
-            artists.append(
-                ax.scatter(
-                    log.scheduled_s[shown],
-                    latency_s[shown],
-                    s=size,
-                    c=color,
-                    marker=marker,
-                    linewidths=1.0 if marker == "x" else 0,
-                    alpha=0.7,
-                    label=label,
-                    rasterized=len(log) > MOST_VECTOR_POINTS,
-                )
-            )
+def draw_latency(ax: Axes, report: RunReport, edges_s: FloatArray) -> list[Artist]:
+    """Time from the planned send to the answer, by the planned send: of every request, or in bins if they are many."""
+    many = len(report.requests) > MOST_POINTS
+    artists = _latency_quantiles(ax, report, edges_s) if many else _latency_points(ax, report)
     slo = report.scenario.slo
     if slo is not None and slo.p99_latency_s is not None and artists:
         artists.append(
@@ -148,6 +135,39 @@ def draw_latency(ax: Axes, report: RunReport) -> list[Artist]:
     ax.set_ylim(bottom=0)
     ax.set_ylabel("seconds to the answer")
     return artists
+
+
+def _latency_points(ax: Axes, report: RunReport) -> list[Artist]:
+    log = report.requests
+    latency_s = log.finish_s - log.scheduled_s
+    is_ok, is_503 = log.outcome == Outcome.OK, log.outcome == Outcome.STATUS_503
+    artists: list[Artist] = []
+    for chosen, color, marker, size, line, label in (
+        (is_ok, BLUE, "o", 9, 0.0, "answer 200"),
+        (is_503, VERMILLION, "x", 16, 1.0, "answer 503"),
+        (~is_ok & ~is_503, PURPLE, "^", 22, 0.0, "anything else"),
+    ):
+        shown = chosen & np.isfinite(latency_s)
+        if shown.any():
+            x, y = log.scheduled_s[shown], latency_s[shown]
+            artists.append(ax.scatter(x, y, s=size, c=color, marker=marker, linewidths=line, alpha=0.7, label=label))
+    return artists
+
+
+def _latency_quantiles(ax: Axes, report: RunReport, edges_s: FloatArray) -> list[Artist]:
+    """p50 and p99 of the 200 answers in each bin; a gap where there were none."""
+    log = report.requests
+    ok = (log.outcome == Outcome.OK) & np.isfinite(log.finish_s)
+    latency_s, place = (log.finish_s - log.scheduled_s)[ok], np.digitize(log.scheduled_s[ok], edges_s) - 1
+    quantiles = np.full((2, len(edges_s) - 1), np.nan)
+    for i in np.unique(np.clip(place, 0, len(edges_s) - 2)):
+        quantiles[:, i] = np.quantile(latency_s[place == i], [0.5, 0.99], method="inverted_cdf")
+    return [
+        ax.stairs(values, edges_s, baseline=None, color=color, linewidth=width, label=label)
+        for values, color, width, label in zip(
+            quantiles, (BLUE, VERMILLION), (1.6, 1.2), ("p50 of 200 answers", "p99 of 200 answers"), strict=True
+        )
+    ]
 
 
 def draw_cumulative(ax: Axes, report: RunReport) -> list[Artist]:
@@ -174,7 +194,7 @@ def draw_cumulative(ax: Axes, report: RunReport) -> list[Artist]:
 
 def band_name(report: RunReport) -> str:
     assert report.over_time is not None
-    return f"{report.over_time['band']:.0%} of simulated runs"
+    return f"{bound(report.over_time['band'])} of simulated runs"
 
 
 def _top(artists: Sequence[Artist]) -> float:

@@ -11,6 +11,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.transforms import blended_transform_factory
 
 # Okabe & Ito, Color Universal Design (2008)
 BLUE, VERMILLION, ORANGE, GREEN, SKY, PURPLE = "#0072B2", "#D55E00", "#E69F00", "#009E73", "#56B4E9", "#AA4499"
@@ -79,17 +80,18 @@ def panels(
     return figure, axes
 
 
-def legend_above(ax: Axes, **options: Any) -> None:
-    """A legend in one row above the panel, where it covers nothing."""
+def legend_above(ax: Axes, *, left_in: float = LEFT_IN) -> None:
+    """A legend in one row above the panel, where it covers nothing, from left_in of the figure on."""
     handles, _ = ax.get_legend_handles_labels()
-    if handles:
+    figure = ax.get_figure(root=True)
+    if handles and figure is not None:
         ax.legend(
             loc="lower left",
-            bbox_to_anchor=(-0.005, 0.97),
+            bbox_to_anchor=(left_in / WIDTH_IN - 0.004, 0.97),
+            bbox_transform=blended_transform_factory(figure.transFigure, ax.transAxes),
             ncols=len(handles),
             borderaxespad=0.2,
             borderpad=0.2,
-            **options,
         )
 
 
