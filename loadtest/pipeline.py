@@ -70,7 +70,8 @@ def _replay_in_lab(
 ) -> ReplayResult:
     with tempfile.TemporaryDirectory(prefix="surgeproof-") as folder:
         save_copy(scenario, Path(folder))
-        with LabProcess(Path(folder) / "scenario.yaml", replicas=replicas, on_progress=lambda line: say(f"    {line}")) as lab:
+        path = Path(folder) / "scenario.yaml"
+        with LabProcess(path, replicas=replicas, on_progress=lambda line: say(f"    {line}")) as lab:
             say(f"3/5 replaying {scenario.name} for {scenario.duration_s:g} s against {lab.url}")
             before = os.environ.get(KEY_VARIABLE)
             os.environ[KEY_VARIABLE] = lab.key  # the environment is the only way in which a key travels

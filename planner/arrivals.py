@@ -43,8 +43,8 @@ class ArrivalProcess(Protocol):
 class Renewal:
     """Unit-mean gaps carried through the inverse of a cumulative rate; CV 0 is regular, 1 Poisson, others gamma.
 
-    With a constant rate the gaps have that CV exactly; with a varying rate they are stretched by it (for CV 1 this is the
-    non-homogeneous Poisson process, exactly). The first arrival comes one full gap after 0.
+    With a constant rate the gaps have that CV exactly; with a varying rate they are stretched by it (for CV 1 this is
+    the non-homogeneous Poisson process, exactly). The first arrival comes one full gap after 0.
     """
 
     profile: RateProfile
@@ -155,10 +155,15 @@ class MarkovModulatedPoisson:
 
 @dataclass(frozen=True)
 class Recorded:
-    """The arrival times of a trace, the same in every replicate. times_s: sorted, in [0, duration)."""
+    """The arrival times of a trace, the same in every replicate.
+
+    times_s: sorted, in [0, duration). Where the trace has stamps of whole seconds, spread inside their second for
+    times_s, start_of_second_s holds the other extreme: the same requests, each at the start of its second.
+    """
 
     times_s: FloatArray
     source: str = "trace"
+    start_of_second_s: FloatArray | None = None
 
     def __post_init__(self) -> None:
         if len(self.times_s) == 0:

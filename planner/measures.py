@@ -1,7 +1,8 @@
 """Estimates from independent replications. Every one is a ratio of sums with an interval, never a mean of ratios.
 
-Sources: ratio estimator and delta method: Law, *Simulation Modeling and Analysis*, ch. 9; intervals of log p for fractions that
-come in clusters: coverage measured in the project's statistical tests; quantiles: R. S. Woodruff, JASA 47 (1952).
+Sources: ratio estimator and delta method: Law, *Simulation Modeling and Analysis*, ch. 9; intervals of log p for
+fractions that come in clusters: coverage measured in the project's statistical tests; quantiles: R. S. Woodruff, JASA
+47 (1952).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ RESOLVED_HITS = 30
 
 @dataclass(frozen=True, kw_only=True)
 class Measures:
-    """What `simulate` prints. Units as in the names; causes_503 holds each cause's share of the 503s, None without 503s."""
+    """What `simulate` prints. causes_503 holds each cause's share of the 503s, None without 503s."""
 
     replications: int
     requests: int
@@ -68,8 +69,9 @@ def fraction(hits: FloatArray, trials: FloatArray) -> Estimate:
     """E[hits] / E[trials] over replications, with the log-t interval p exp(+- t se / p).
 
     hits, trials: shape (R,). With fewer than RESOLVED_HITS replications that saw a hit (unless all did) the estimate is
-    unresolved and `high` an upper bound: the share of runs that see any hit is below 1 - (1 - confidence)^(1/R) when none did
-    (its Clopper-Pearson bound otherwise), and a run's fraction is taken to be at most the largest seen (1 when none was).
+    unresolved and `high` an upper bound: the share of runs that see any hit is below 1 - (1 - confidence)^(1/R) when
+    none did (its Clopper-Pearson bound otherwise), and a run's fraction is taken to be at most the largest seen (1
+    when none was).
     """
     replications = len(hits)
     if trials.sum() == 0:
@@ -125,7 +127,8 @@ def share_of_runs(kept: npt.NDArray[np.bool_]) -> Estimate:
 def quantile(histograms: IntArray, q: float) -> Estimate | None:
     """The q-quantile of latency in seconds, None without answers. histograms: shape (R, buckets).
 
-    The interval maps the interval of the share of answers below the estimate back through the pooled histogram (Woodruff).
+    The interval maps the interval of the share of answers below the estimate back through the pooled histogram
+    (Woodruff).
     """
     pooled = histograms.sum(axis=0)
     total = int(pooled.sum())

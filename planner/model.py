@@ -196,7 +196,7 @@ class Deployment:
 
 @dataclass(frozen=True, kw_only=True)
 class Slo:
-    """The promise. `max_fraction_503` bounds E[503s] / E[requests]; `min_fraction_of_runs` that share of single runs."""
+    """The promise: max_fraction_503 bounds E[503s] / E[requests], and min_fraction_of_runs of single runs keep it."""
 
     max_fraction_503: float
     p99_latency_s: float | None = None
@@ -216,8 +216,8 @@ class RequestLog:
     """One row per request, simulated or observed, in order of `scheduled_s`. All columns have length n.
 
     Times are seconds from the start of the scenario, NaN where unknown: scheduled_s (arrival), sent_s (send), start_s
-    (dispatch to a replica), finish_s (the client has its answer). service_time_s is the time the work took in its worker.
-    outcome holds `Outcome`, cause holds `Cause` or NO_CAUSE, replica an id or NO_REPLICA.
+    (dispatch to a replica), finish_s (the client has its answer). service_time_s is the time the work took in its
+    worker. outcome holds `Outcome`, cause holds `Cause` or NO_CAUSE, replica an id or NO_REPLICA.
     """
 
     scheduled_s: FloatArray
@@ -274,8 +274,8 @@ REPLICA_COLUMNS = ("time_s", "desired", "ready", "starting", "busy", "queued")
 class Estimate:
     """A simulated number with its uncertainty: [low, high] is the confidence interval of the mean.
 
-    resolved is False where too few replications saw the event for the interval to be trusted; high is then an upper bound.
-    prediction_low and prediction_high bound one further run.
+    resolved is False where too few replications saw the event for the interval to be trusted; high is then an upper
+    bound. prediction_low and prediction_high bound one further run.
     """
 
     value: float

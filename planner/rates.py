@@ -14,8 +14,9 @@ from planner.model import FloatArray
 class RateProfile:
     """A rate that is linear between `time_s[i]` and `time_s[i + 1]`, from `left_rps[i]` to `right_rps[i]`.
 
-    time_s: n + 1 strictly increasing edges, the first 0. left_rps, right_rps: n rates at the two ends of each piece, not
-    negative; a step is a difference between right_rps[i - 1] and left_rps[i]. Beyond the last edge there are no arrivals.
+    time_s: n + 1 strictly increasing edges, the first 0. left_rps, right_rps: n rates at the two ends of each piece,
+    not negative; a step is a difference between right_rps[i - 1] and left_rps[i]. Beyond the last edge there are no
+    arrivals.
     """
 
     time_s: FloatArray
@@ -72,7 +73,8 @@ class RateProfile:
         """
         count = np.asarray(count, dtype=np.float64)
         edges = self.edge_count
-        # side="left" on the upper edges: a count that is reached exactly at an edge belongs to the piece before a silence.
+        # side="left" on the upper edges: a count that is reached exactly at an edge belongs to the piece before a
+        # silence.
         i = np.clip(np.searchsorted(edges[1:], count, side="left"), 0, len(self.left_rps) - 1)
         c = count - edges[i]
         a = self.left_rps[i]

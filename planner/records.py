@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from planner.errors import InputError
-from planner.model import REPLICA_COLUMNS, REQUEST_COLUMNS, FloatArray, IntArray, ReplicaLog, RequestLog
+from planner.model import REPLICA_COLUMNS, REQUEST_COLUMNS, ReplicaLog, RequestLog
 
 _FLOATS = {"scheduled_s", "sent_s", "start_s", "finish_s", "service_time_s", "time_s"}
 
@@ -51,6 +51,6 @@ def _read(path: Path, names: tuple[str, ...]) -> dict[str, Any]:
     return {name: _column(table, name) for name in names}
 
 
-def _column(table: pa.Table, name: str) -> FloatArray | IntArray:
+def _column(table: pa.Table, name: str) -> Any:
     values = table.column(name).to_numpy()
-    return np.asarray(values, dtype=np.float64 if name in _FLOATS else np.int64)
+    return values.astype(np.float64) if name in _FLOATS else values.astype(np.int64)

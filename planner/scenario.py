@@ -1,4 +1,4 @@
-"""A scenario: traffic, service time, deployment, cold start and promise. Plain data; `planner.scenario_file` reads it."""
+"""A scenario: traffic, service time, deployment, cold start and promise. `planner.scenario_file` reads it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The random inputs of one replicate of a scenario: arrivals, service times and cold starts, from their named streams."""
+"""The random inputs of one replicate of a scenario, from their named streams."""
 
 from __future__ import annotations
 

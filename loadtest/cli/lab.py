@@ -56,7 +56,7 @@ def command(
         seed=seed,
     )
     options = LabOptions(replicas=replicas, host=host, port=port, log=log, score_folder=score_dir)
-    with console.status(f"lab {loaded.name}") as status:
+    with console.status(f"lab {loaded.name}", refresh_per_second=4) as status:
         show = status.update if console.is_terminal else partial(console.print, soft_wrap=True)
         run_lab(
             loaded,

@@ -25,9 +25,7 @@ from planner.cli.options import (
 
 def command(
     scenario: ScenarioArgument,
-    replicas: Annotated[
-        ReplicaKind, typer.Option(help="What stands behind the lab's front end.")
-    ] = ReplicaKind.REAL,
+    replicas: Annotated[ReplicaKind, typer.Option(help="What stands behind the lab's front end.")] = ReplicaKind.REAL,
     out: OutOption = None,
     output: OutputOption = Output.TABLE,
     replications: ReplicationsOption = None,

@@ -10,22 +10,28 @@ NAMES = {
     "fraction_503": "requests that got 503",
     "largest_distance_of_cumulative_503s": "503s over time: largest distance from their mean",
     "mean_distance_of_ready_replicas": "ready replicas over time: mean distance from their mean",
+    "mean_service_time_s": "mean service time in seconds",
 }
 
 
 def show(document: dict[str, Any]) -> None:
     if document["statistics"]:
         rows = [
-            (NAMES[s["name"]], _number(s, "value"), f"{_number(s, 'low')} to {_number(s, 'high')}", f"{s['p_value']:.3f}")
+            (
+                NAMES[s["name"]],
+                _number(s, "value"),
+                f"{_number(s, 'low')} to {_number(s, 'high')}",
+                f"{s['p_value']:.3f}",
+            )
             for s in document["statistics"]
         ]
         print_table(("", "observed", "prediction interval", "p"), rows)
     generator, books = document["generator"], document["books"]
-    print(f"  {books['planned']} requests planned, {books['sent']} sent, {document['observed']['answers_503']} answered 503")
+    answers_503 = document["observed"]["answers_503"]
+    print(f"  {books['planned']} requests planned, {books['sent']} sent, {answers_503} answered 503")
     if generator["send_error_p99_s"] is not None:
-        print(
-            f"  send error p50 {generator['send_error_p50_s'] * 1e3:.2f} ms, p99 {generator['send_error_p99_s'] * 1e3:.2f} ms"
-        )
+        p50_ms, p99_ms = (generator[f"send_error_{q}_s"] * 1e3 for q in ("p50", "p99"))
+        print(f"  send error p50 {p50_ms:.2f} ms, p99 {p99_ms:.2f} ms")
     _list("This run could not tell apart from the scenario:", document["cannot_tell_apart"])
     _list("What would explain it:", document["explanations"])
     print(f"Verdict: {document['verdict']}")

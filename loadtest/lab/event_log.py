@@ -47,5 +47,7 @@ class EventLog:
         return list(islice(chosen, EVENTS_PER_PAGE))
 
     def close(self) -> None:
+        """Close the file; later events stay in memory only."""
         if self._file is not None:
             self._file.close()
+            self._file = None

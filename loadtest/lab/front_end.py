@@ -127,6 +127,12 @@ class FrontEnd(Generic[Payload]):
             request.timer = self._clock.call_at(request.deadline_s, lambda: self._expire(request))
         self._note_load()
 
+    def forget_queue(self) -> None:
+        """Nobody waits any more: the lab ends."""
+        while self._queue:
+            if (timer := self._queue.popleft().timer) is not None:
+                timer.cancel()
+
     def put_in_service(self, replica: int) -> None:
         """A replica is ready, and empty: it takes up to K requests from the queue."""
         self._in_service[replica] = _Slots(replica)

@@ -62,6 +62,7 @@ class Lab:
         self._begun = False
         self._desired = self._deployment.initial_count
         self._last_state: tuple[int, ...] = ()
+        self._works: set[asyncio.Task[None]] = set()
         self._overheads_s: deque[float] = deque(maxlen=OVERHEADS_KEPT)
         self.answers: dict[int, int] = {}
         """Answers by HTTP status."""
@@ -74,6 +75,11 @@ class Lab:
 
     async def stop(self) -> None:
         self.ticks.stop()
+        self._front_end.forget_queue()
+        works = list(self._works)
+        for work in works:
+            work.cancel()
+        await asyncio.gather(*works, return_exceptions=True)
         await self.fleet.stop()
         self.log.close()
 
@@ -95,6 +101,8 @@ class Lab:
 
     def start_work(self, request: Request[Exchange]) -> None:
         request.payload.work = self._loop.create_task(self._work(request))
+        self._works.add(request.payload.work)
+        request.payload.work.add_done_callback(self._works.discard)
 
     def drop_work(self, request: Request[Exchange]) -> None:
         assert request.payload.work is not None

@@ -11,7 +11,8 @@ STOP_ON_EOF_VARIABLE = "SURGEPROOF_LAB_STOP_ON_EOF"
 """Set by `LabProcess`: the lab ends when its standard input does, that is when its parent has ended, however."""
 
 MAX_REAL_REPLICAS = 24
-"""Each takes 70 MB; 24 start together in 9 s on two cores, and beside them a sleeping loop is late by 31 ms at p99."""
+"""24 start together in 3 s and take 27 MB each, but on two cores they get into each other's way: the time that a
+request spends beyond run() has a p99 of 14 ms with 24 replicas, of 7 ms with 10."""
 
 
 class ReplicaKind(StrEnum):

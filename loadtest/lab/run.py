@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 
@@ -33,6 +34,8 @@ from loadtest.lab.scoring import ScoringServer, ScoringServerFailed, SimulatedSe
 from loadtest.lab.server import LISTEN_BACKLOG, application, loopback_socket
 from planner.errors import InputError
 from planner.scenario import Scenario
+
+OPEN_FILES = 65536
 
 
 def run_lab(
@@ -56,6 +59,7 @@ def run_lab(
                 f"{MAX_REAL_REPLICAS} real replicas on one machine; use --replicas simulated"
             )
         python = scoring_python(on_progress)
+    _allow_many_connections()
     session = _Session(scenario, options, python, score_file, on_progress, on_ready, on_status)
     asyncio.run(session.run())
 
@@ -90,7 +94,7 @@ class _Session:
             launcher = None if self.python is None else Launcher(self.python)
             servers = self._server_factory(launcher, Path(folder))
             lab = Lab(self.scenario, servers, drawn_cold_starts(self.scenario), log, lambda error: _fail(stop, error))
-            loop.set_exception_handler(lambda _, context: _fail(stop, _error_of(context)))
+            loop.set_exception_handler(lambda loop, context: _on_stray_error(loop, context, stop))
             _stop_on_signals(stop)
             try:
                 await self._start(lab, stop)
@@ -206,6 +210,19 @@ def _fail(stop: asyncio.Future[None], error: BaseException) -> None:
         stop.set_exception(error)
 
 
-def _error_of(context: dict[str, object]) -> BaseException:
+def _on_stray_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any], stop: asyncio.Future[None]) -> None:
+    """An exception that nobody awaits ends the lab; trouble with one connection does not."""
     error = context.get("exception")
-    return error if isinstance(error, BaseException) else RuntimeError(str(context.get("message")))
+    if error is None or isinstance(error, OSError):
+        loop.default_exception_handler(context)
+    else:
+        _fail(stop, error)
+
+
+def _allow_many_connections() -> None:
+    """Raise the soft limit of open files, often 1,024, as far as it goes."""
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

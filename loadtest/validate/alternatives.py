@@ -1,4 +1,4 @@
-"""One-setting changes of a scenario: which of them would a run not have told apart, and which would explain a failure?"""
+"""One-setting changes of a scenario: which would a run not have told apart, and which would explain a failure?"""
 
 from __future__ import annotations
 

@@ -22,10 +22,11 @@ _UNKNOWN = (Outcome.IN_FLIGHT_AT_STOP, Outcome.UNRESOLVED)
 class Observation:
     """The sent requests of a run, sorted by send time, and its replicas over time.
 
-    sent_s: shape (n,), in [0, duration). service_time_s: shape (n,), NaN where the run does not know it. send_error_s: how much
-    later than planned each left, shape (n,): a sample of the timing noise of the machine. overhead_s: time from dispatch to
-    answer less the time in the worker, of the answers that tell (the lab's); may be empty. bin_503: 503s by the
-    second of their send, bin_ready: mean ready replicas in each second (None where the run could not see replicas).
+    sent_s: shape (n,), in [0, duration). service_time_s: shape (n,), NaN where the run does not know it.
+    send_error_s: how much later than planned each left, shape (n,): a sample of the timing noise of the machine.
+    overhead_s: time from dispatch to answer less the time in the worker, of the answers that tell (the lab's); may be
+    empty. bin_503: 503s by the second of their send, bin_ready: mean ready replicas in each second (None where the
+    run could not see replicas).
     """
 
     sent_s: FloatArray

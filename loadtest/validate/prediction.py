@@ -34,6 +34,8 @@ class Prediction:
     """Mean over the replicates, shape (bins,)."""
     causes: FloatArray
     """503s by cause, shape (R, causes)."""
+    drawn_service_mean_s: FloatArray | None
+    """Mean service time of each replicate, where the scenario's service times were put on trial by drawing them all."""
 
     @property
     def fractions(self) -> FloatArray:
@@ -60,12 +62,13 @@ def predict(
 ) -> Prediction:
     """Simulate the observed sends `replicates` times; service times that the run knows are used, the others drawn."""
 
-    def make(replicate: int) -> ReplicateResult:
+    def make(replicate: int) -> tuple[ReplicateResult, float]:
         services = _service_times(scenario, seen, replicate, use_known_service_times) * service_factor
-        arrivals, services = _with_timing_noise(scenario, seen, services, replicate)
-        return simulate_requests(scenario, [arrivals], iter([services]), cold_starts(scenario, replicate))
+        arrivals, noisy = _with_timing_noise(scenario, seen, services, replicate)
+        result = simulate_requests(scenario, [arrivals], iter([noisy]), cold_starts(scenario, replicate))
+        return result, float(services.mean())
 
-    return _gather(in_order(make, replicates, cores), on_done)
+    return _gather(in_order(make, replicates, cores), on_done, on_trial=not use_known_service_times)
 
 
 def _with_timing_noise(
@@ -73,10 +76,11 @@ def _with_timing_noise(
 ) -> tuple[FloatArray, FloatArray]:
     """Arrivals and service times as uncertain as they were measured.
 
-    A send time is not the instant at which the front end sees the request, and a few milliseconds decide what a tick sees:
-    simulated without noise, the same requests give the same answers in every replicate, which no real run repeats. Arrivals
-    get a delay drawn from the run's own send errors. Service times get an overhead drawn from those that the run measured, in
-    place of the scenario's constant one; without any, an error drawn from the send errors, around the scenario's overhead.
+    A send time is not the instant at which the front end sees the request, and a few milliseconds decide what a tick
+    sees: simulated without noise, the same requests give the same answers in every replicate, which no real run
+    repeats. Arrivals get a delay drawn from the run's own send errors. Service times get an overhead drawn from those
+    that the run measured, in place of the scenario's constant one; without any, an error drawn from the send errors,
+    around the scenario's overhead.
     """
     n = len(seen.sent_s)
     generator = block_generator(scenario.seed, replicate, Stream.TIMING, 0)
@@ -90,8 +94,8 @@ def _with_timing_noise(
 
 def _overhead_noise(scenario: Scenario, seen: Observation) -> FloatArray:
     if len(seen.overhead_s):
-        return seen.overhead_s - scenario.deployment.router_overhead_s
-    return seen.send_error_s - seen.send_error_s.mean()
+        return np.subtract(seen.overhead_s, scenario.deployment.router_overhead_s)
+    return np.subtract(seen.send_error_s, float(seen.send_error_s.mean()))
 
 
 def _service_times(scenario: Scenario, seen: Observation, replicate: int, use_known: bool) -> FloatArray:
@@ -100,20 +104,30 @@ def _service_times(scenario: Scenario, seen: Observation, replicate: int, use_kn
         return seen.service_time_s
     n = len(seen.sent_s)
     if isinstance(scenario.service_time, FromTrace):
-        # The run has sent these very requests (or, where some were never sent, some of them): their times are the trace's.
+        # The run has sent these very requests (or, where some were never sent, some of them): their times are the
+        # trace's.
         own = np.resize(scenario.service_time.times_s, n)
     else:
         blocks = drawn(scenario.service_time, scenario.seed, replicate, Stream.SERVICE)
         own = np.concatenate([next(blocks) for _ in range(-(-n // 8192))])[:n]
-    return np.where(known, seen.service_time_s, own)
+    return np.asarray(np.where(known, seen.service_time_s, own))
 
 
-def _gather(results: Iterator[ReplicateResult], on_done: Callable[[], object]) -> Prediction:
+def _gather(
+    results: Iterator[tuple[ReplicateResult, float]], on_done: Callable[[], object], *, on_trial: bool
+) -> Prediction:
     kept = []
-    for result in results:
-        kept.append((result.n, result.n_503, result.bin_503, result.bin_ready, result.bin_desired, result.causes))
+    for r, service_mean_s in results:
+        kept.append((r.n, r.n_503, r.bin_503, r.bin_ready, r.bin_desired, r.causes, service_mean_s))
         on_done()
-    n, n_503, bin_503, bin_ready, bin_desired, causes = (np.array(column, dtype=np.float64) for column in zip(*kept))
+    columns = (np.array(column, dtype=np.float64) for column in zip(*kept, strict=True))
+    n, n_503, bin_503, bin_ready, bin_desired, causes, drawn_mean_s = columns
     return Prediction(
-        n=n, n_503=n_503, bin_503=bin_503, bin_ready=bin_ready, bin_desired=bin_desired.mean(axis=0), causes=causes
+        n=n,
+        n_503=n_503,
+        bin_503=bin_503,
+        bin_ready=bin_ready,
+        bin_desired=bin_desired.mean(axis=0),
+        causes=causes,
+        drawn_service_mean_s=drawn_mean_s if on_trial else None,
     )

@@ -11,7 +11,7 @@ import numpy as np
 
 from loadtest.runfolder import RunFolder
 from loadtest.validate.alternatives import Judged, alternatives, judge
-from loadtest.validate.comparison import ERROR_RATE, STATISTICS, Statistic, compare, prediction_interval
+from loadtest.validate.comparison import ERROR_RATE, Statistic, compare
 from loadtest.validate.observed import Observation, observe
 from loadtest.validate.prediction import FEWEST_REPLICATES, REPLICATES, Prediction, predict
 from planner.documents import estimate_document
@@ -28,6 +28,7 @@ _LOUD = {
     "fraction_503": "the fraction of 503s",
     "largest_distance_of_cumulative_503s": "the 503s over time (largest distance of their running count from its mean)",
     "mean_distance_of_ready_replicas": "the ready replicas over time (mean distance from their mean)",
+    "mean_service_time_s": "the mean service time that the run measured, in seconds,",
 }
 
 
@@ -104,7 +105,7 @@ def _verdict(seen: Observation, prediction: Prediction, statistics: list[Statist
     if outside:
         reasons = [_outside_sentence(s) for s in outside] + [_explanation(judged)]
         return Verdict(word=VerdictWord.FAIL, reasons=tuple(reasons))
-    low, high = prediction_interval(prediction.fractions)
+    low, high = statistics[0].low, statistics[0].high
     mean = prediction.estimate().value
     if seen.n_503 == 0 and prediction.n_503.sum() == 0:
         reason = (
@@ -166,10 +167,10 @@ def _document(
     verdict: Verdict,
     on_trial: bool,
 ) -> dict[str, Any]:
-    low, high = prediction_interval(prediction.fractions)
-    estimate = replace(prediction.estimate(), prediction_low=low, prediction_high=high)
+    total = statistics[0]
+    estimate = replace(prediction.estimate(), prediction_low=total.low, prediction_high=total.high)
     passing = [_judged_document(j) for j in judged if j.passes]
-    passed = verdict.word is VerdictWord.PASS
+    failed = verdict.word is VerdictWord.FAIL
     return {
         "command": "validate",
         "verdict": str(verdict.word),
@@ -183,12 +184,12 @@ def _document(
         },
         "predicted": {
             "fraction_503": estimate_document(estimate),
-            "prediction_confidence": 1 - ERROR_RATE / STATISTICS,
+            "prediction_confidence": 1 - ERROR_RATE / len(statistics),
             "causes_503": prediction.cause_shares(),
         },
         "statistics": [asdict(s) | {"inside": s.is_inside} for s in statistics],
         "cannot_tell_apart": passing if verdict.word is not VerdictWord.FAIL else [],
-        "explanations": passing if not passed and verdict.word is VerdictWord.FAIL else [],
+        "explanations": passing if failed else [],
         "told_apart": [_judged_document(j) for j in judged if not j.passes],
         "generator": seen.summary["generator"],
         "books": seen.summary["books"],

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from planner.arrivals import Recorded
 from planner.cli.output import console
-from planner.documents import measures_document, provenance, scenario_document, verdict_document
+from planner.documents import estimate_document, measures_document, provenance, scenario_document, verdict_document
 from planner.measures import measure
 from planner.model import VerdictWord
 from planner.scenario import Scenario
@@ -49,10 +51,11 @@ def simulate(scenario: Scenario, replications: int | None = None) -> dict[str, A
     prepare_simulator()
     results, engine_seconds, interrupted = _timed(scenario, replications or DEFAULT_REPLICATIONS)
     measures = measure(scenario, results)
-    document = {
+    return {
         "command": "simulate",
         "scenario": scenario_document(scenario),
         **measures_document(measures),
+        **_other_reading_of_stamps(scenario, len(results)),
         "slo": verdict_document(None if scenario.slo is None else judge(scenario.slo, measures)),
         "engine_seconds": engine_seconds,
         "requests_per_second": measures.requests / engine_seconds,
@@ -60,7 +63,6 @@ def simulate(scenario: Scenario, replications: int | None = None) -> dict[str, A
         "warnings": list(scenario.warnings),
         "provenance": provenance(scenario.seed),
     }
-    return document
 
 
 def exit_code(document: dict[str, Any]) -> int:
@@ -68,6 +70,16 @@ def exit_code(document: dict[str, Any]) -> int:
     if document["interrupted"]:
         return 130
     return 0 if document["slo"] is None else EXIT_CODES[VerdictWord(document["slo"]["verdict"])]
+
+
+def _other_reading_of_stamps(scenario: Scenario, replications: int) -> dict[str, Any]:
+    """A trace with stamps of whole seconds leaves open where in its second a request came: the other extreme's 503s."""
+    arrivals = scenario.arrivals
+    if not isinstance(arrivals, Recorded) or arrivals.start_of_second_s is None:
+        return {}
+    at_start = Recorded(arrivals.start_of_second_s, arrivals.source)
+    results = list(replicate(dataclasses.replace(scenario, arrivals=at_start), replications, cores()))
+    return {"fraction_503_stamps_at_start_of_second": estimate_document(measure(scenario, results).fraction_503)}
 
 
 def _timed(scenario: Scenario, count: int) -> tuple[list[ReplicateResult], float, bool]:

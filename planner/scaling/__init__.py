@@ -1,7 +1,7 @@
 """Autoscaling policies: small compiled functions chosen by an integer code, one policy a file.
 
-To add one: a file with a compiled `decide`, a code and a branch below, a member of `planner.model.Autoscaler`, and a row in
-the tests of the reference simulator.
+To add one: a file with a compiled `decide`, a code and a branch below, a member of `planner.model.Autoscaler`, and a
+row in the tests of the reference simulator.
 """
 
 from planner.model import Autoscaler, Deployment, ScaleDownRule, ScaleStep, UtilizationOver

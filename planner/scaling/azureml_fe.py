@@ -16,8 +16,8 @@ from planner.sim.compiled import compiled
 
 V1_SCALE_DOWN_DELAY_S = 60.0
 
-# Layout of the memory: [timer, head, length, (tick, desired) x capacity]: a ring that holds the candidates for the largest
-# desired count of the window, ticks increasing and counts decreasing from its head on.
+# Layout of the memory: [timer, head, length, (tick, desired) x capacity]: a ring that holds the candidates for the
+# largest desired count of the window, ticks increasing and counts decreasing from its head on.
 _TIMER, _HEAD, _LENGTH, _RING = 0, 1, 2, 3
 
 
@@ -67,7 +67,7 @@ def _unclamped(settings, seen):
         numerator *= seen.current
         capacity *= seen.ready
     if settings.averaged:
-        return int(math.ceil(numerator / capacity - 1e-9))
+        return math.ceil(numerator / capacity - 1e-9)
     return -(-int(numerator) // capacity)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from planner.arrivals import ArrivalProcess, MarkovModulatedPoisson, Recorded, Renewal
 from planner.errors import InputError
+from planner.model import FloatArray
 from planner.rates import RateProfile
 from planner.scenario_file import schema
 from planner.scenario_file.problems import Problems, dotted
@@ -129,8 +130,15 @@ def _recorded(form: Any, chosen: Any, problems: Problems, folder: Path) -> Traff
     if trace.has_cut_stamps:
         how = "spread inside their second" if trace.spread else "all at the start of their second"
         warnings.append(f"{problems.source}: {chosen.file} has stamps of whole seconds, played {how}")
-    arrivals = Recorded(np.minimum(trace.times_s, np.nextafter(end_s, 0.0)), trace.source)
+    times_s = np.minimum(trace.times_s, np.nextafter(end_s, 0.0))
+    arrivals = Recorded(times_s, trace.source, _start_of_second(times_s, chosen) if trace.spread else None)
     return Traffic(end_s, arrivals, trace, is_trace=True, warnings=tuple(warnings))
+
+
+def _start_of_second(times_s: FloatArray, chosen: Any) -> FloatArray:
+    """Spread stamps of a slice taken back to the start of their second of the trace, which keeps their order."""
+    second = np.floor(times_s / chosen.time_scale + chosen.from_)
+    return np.asarray(np.maximum((second - chosen.from_) * chosen.time_scale, 0.0))
 
 
 def _played(form: Any, chosen: Any, duration_s: float | None, problems: Problems, folder: Path) -> Trace | None:

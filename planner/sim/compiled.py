@@ -1,7 +1,7 @@
 """The one decorator for compiled functions, with a cache that cannot go stale.
 
-numba's file cache watches only the file of the function it compiles, not the files of the functions that one calls. So the
-cache directory is named by a hash of all kernel sources: any edit starts a fresh one.
+numba's file cache watches only the file of the function it compiles, not the files of the functions that one calls.
+So the cache directory is named by a hash of all kernel sources: any edit starts a fresh one.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def _cache_directory() -> str:
 
 
 CACHE_DIRECTORY = _cache_directory()
-config.CACHE_DIR = CACHE_DIRECTORY
+vars(config)["CACHE_DIR"] = CACHE_DIRECTORY
 
 
 def is_cached() -> bool:
@@ -57,8 +57,8 @@ def inlined(function: F) -> F:
 def pointer(array: Any) -> Any:
     """An array's memory without its reference count, in compiled code; the array itself in plain Python.
 
-    Compiled code counts references at every call that passes an array: three times the cost of the event loop itself. The
-    caller must keep the array alive. Indices are neither checked nor counted from the end.
+    Compiled code counts references at every call that passes an array: three times the cost of the event loop itself.
+    The caller must keep the array alive. Indices are neither checked nor counted from the end.
     """
     return array
 

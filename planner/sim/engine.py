@@ -41,7 +41,7 @@ BIN_S = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class ReplicateResult:
-    """What one replicate counted, over requests that arrive in [warm_up, duration). Bins are bin_s wide, from time 0."""
+    """What one replicate counted, over requests that arrive in [warm_up, duration); bins from time 0."""
 
     outcomes: IntArray
     """Counts by `Outcome`: ok, 503, 504."""
@@ -96,8 +96,8 @@ def simulate_requests(
 ) -> ReplicateResult:
     """Simulate the scenario's deployment under given requests.
 
-    arrivals: blocks of sorted times in [0, duration). services, cold_start_draws: blocks of any length, together at least as
-    long as needed. with_log keeps every request and so needs memory for all of them.
+    arrivals: blocks of sorted times in [0, duration). services, cold_start_draws: blocks of any length, together at
+    least as long as needed. with_log keeps every request and so needs memory for all of them.
     """
     blocks: Iterable[FloatArray] = [np.concatenate([np.empty(0), *arrivals])] if with_log else iter(arrivals)
     run = _Run(scenario, cold_start_draws, bin_s, len(blocks[0]) if isinstance(blocks, list) else None)
@@ -158,7 +158,8 @@ class _Run:
             return
         if not (self._fed_until_s <= arrivals[0] and arrivals[-1] < self._settings.duration_s):
             raise ValueError(
-                f"arrivals from {arrivals[0]} to {arrivals[-1]} s leave [{self._fed_until_s}, {self._settings.duration_s})"
+                f"arrivals from {arrivals[0]} to {arrivals[-1]} s "
+                f"leave [{self._fed_until_s}, {self._settings.duration_s})"
             )
         if not (np.diff(arrivals) >= 0).all():
             raise ValueError("arrivals must be sorted and finite")
@@ -177,7 +178,7 @@ class _Run:
             )
 
     def result(self) -> ReplicateResult:
-        s, count, total = self._settings, self._out.count, self._out.total
+        s, count, total = self._settings, self._out.counts, self._out.totals
         bins = s.layout.bins
         widths = np.diff(np.minimum(np.arange(bins + 1) * s.bin_s, s.duration_s))
         result = ReplicateResult(

@@ -1,4 +1,4 @@
-"""The heap of coming finishes, ordered by (time, number of the request). Tables of the flat state; see `planner.sim.layout`."""
+"""The heap of coming finishes, ordered by (time, request): tables of the state in `planner.sim.layout`."""
 
 from planner.sim.compiled import inlined
 from planner.sim.layout import FINISHES

@@ -102,7 +102,7 @@ def _find_next_starter(s, i, f):
 
 @compiled
 def _remove_one(s, i, f, out, now_s):
-    """The latest created of the starting replicas; without one, the latest ready of the ready ones, highest id on ties."""
+    """The latest created starting replica; without one, the latest ready one, highest id on ties."""
     starting = i[STARTING] > 0
     phase = PHASE_STARTING if starting else PHASE_READY
     victim = -1

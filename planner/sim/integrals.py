@@ -52,7 +52,7 @@ def integrate_ready(s, i, f, out, now_s):
     from_s = max(since_s, s.warm_up_s)
     until_s = min(now_s, s.duration_s)
     if until_s > from_s:
-        out.total[READY_SECONDS] += i[READY] * (until_s - from_s)
+        out.totals[READY_SECONDS] += i[READY] * (until_s - from_s)
     add_to_bins(s, out, F_BINS, since_s, now_s, i[READY])
     f[READY_SINCE] = now_s
 
@@ -64,7 +64,7 @@ def add_to_bins(s, out, first_bin, from_s, until_s, height):
     while from_s < until_s and b < s.layout.bins:
         edge_s = min((b + 1) * s.bin_s, until_s)
         if edge_s > from_s:
-            out.total[first_bin + b] += height * (edge_s - from_s)
+            out.totals[first_bin + b] += height * (edge_s - from_s)
             from_s = edge_s
         b += 1
 
@@ -73,4 +73,4 @@ def add_to_bins(s, out, first_bin, from_s, until_s, height):
 def pay(s, out, created_s, end_s):
     end_s = min(end_s, s.duration_s)
     if end_s > created_s:
-        out.total[PAID_SECONDS] += end_s - created_s
+        out.totals[PAID_SECONDS] += end_s - created_s

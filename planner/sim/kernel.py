@@ -1,4 +1,4 @@
-"""The event loop of `docs/model.md`, compiled. It draws nothing and prints nothing, and suspends when it needs more input."""
+"""The event loop of `docs/model.md`, compiled. It draws and prints nothing, and suspends when it needs more input."""
 
 import math
 
@@ -42,8 +42,8 @@ def advance(s, state, output, arrivals, services, is_last, cold_starts, used_bef
     """
     i, f = pointer(state.i), pointer(state.f)
     out = Output(
-        pointer(output.count),
-        pointer(output.total),
+        pointer(output.counts),
+        pointer(output.totals),
         pointer(output.request_i),
         pointer(output.request_f),
         pointer(output.row_i),

@@ -1,8 +1,8 @@
 """The kernel's data: one flat record of state, one of counts, one of logs, and the settings that say where things lie.
 
-A record is an int64 and a float64 array. Scalars stand at fixed indices at its front, tables behind them at the offsets of a
-`Layout`. So a state is copied by copying two arrays, and compiled functions pass two arrays around rather than twenty (every
-array that a compiled call passes costs reference counting).
+A record is an int64 and a float64 array. Scalars stand at fixed indices at its front, tables behind them at the
+offsets of a `Layout`. So a state is copied by copying two arrays, and compiled functions pass two arrays around
+rather than twenty (every array that a compiled call passes costs reference counting).
 """
 
 from __future__ import annotations
@@ -114,8 +114,8 @@ class State(NamedTuple):
         return State(self.i.copy(), self.f.copy(), self.memory.copy())
 
 
-# --- counts: int64: outcomes (3), causes (6), latency histogram, requests by bin, 503s by bin; float64: two totals, then
-# replica-seconds ready and desired by bin. Requests are those that arrive in [warm_up, duration).
+# --- counts: int64: outcomes (3), causes (6), latency histogram, requests by bin, 503s by bin; float64: two totals,
+# then replica-seconds ready and desired by bin. Requests are those that arrive in [warm_up, duration).
 I_OUTCOME, I_CAUSE, I_LATENCY = 0, 3, 9
 
 # 1024 buckets per octave from 2**-20 s (1 us) up: a bucket is 0.1 % wide at most.
@@ -131,8 +131,8 @@ READY_SECONDS, PAID_SECONDS, F_BINS = range(3)
 class Output(NamedTuple):
     """What the kernel writes and never reads: counts and, where wanted, logs."""
 
-    count: IntArray
-    total: FloatArray
+    counts: IntArray
+    totals: FloatArray
     request_i: IntArray  # outcomes, then replicas, then causes
     request_f: FloatArray  # dispatches, then answers
     row_i: IntArray  # five a row: desired, ready, starting, busy, queued
@@ -223,8 +223,8 @@ def new_state(deployment: Deployment, settings: Settings) -> State:
 def new_output(settings: Settings) -> Output:
     layout = settings.layout
     return Output(
-        count=np.zeros(I_BINS + 2 * layout.bins, dtype=np.int64),
-        total=np.zeros(F_BINS + 2 * layout.bins),
+        counts=np.zeros(I_BINS + 2 * layout.bins, dtype=np.int64),
+        totals=np.zeros(F_BINS + 2 * layout.bins),
         request_i=np.full(3 * layout.log_requests, -1, dtype=np.int64),
         request_f=np.full(2 * layout.log_requests, np.nan),
         row_i=np.zeros(5 * layout.log_rows, dtype=np.int64),

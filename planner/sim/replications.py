@@ -1,7 +1,7 @@
 """Many replicates of a scenario, in order, on the cores given.
 
-Threads are enough: the kernel and numpy's generators release the interpreter's lock, and results come back in the order of
-their replicates, so the number of cores cannot change a result.
+Threads are enough: the kernel and numpy's generators release the interpreter's lock, and results come back in the
+order of their replicates, so the number of cores cannot change a result.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ DEFAULT_REPLICATIONS = 100
 
 
 def in_order(make: Callable[[int], T], count: int, cores: int) -> Iterator[T]:
-    """make(0), make(1), … make(count - 1), computed `cores` at a time, yielded in order; little more is kept in memory."""
+    """make(0), make(1), … make(count - 1), computed `cores` at a time, yielded in order, few kept in memory."""
     if cores == 1:
         yield from map(make, range(count))
         return

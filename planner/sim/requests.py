@@ -1,7 +1,7 @@
 """What happens to a request: arrival, queue, dispatch, answer. Compiled; `planner.sim.layout` tells the flat state.
 
-Inside a replica everything is known at the dispatch (workers are FIFO and service times are given), so the only event that a
-dispatched request still needs is the one that frees its slot.
+Inside a replica everything is known at the dispatch (workers are FIFO and service times are given), so the only event
+that a dispatched request still needs is the one that frees its slot.
 """
 
 import math
@@ -39,7 +39,7 @@ HEADROOM_TOO_SMALL = int(Cause.HEADROOM_TOO_SMALL)
 @inlined
 def arrive(s, i, f, out, arrival_s, service_s, request):
     if arrival_s >= s.warm_up_s:
-        out.count[I_BINS + int(arrival_s / s.bin_s)] += 1
+        out.counts[I_BINS + int(arrival_s / s.bin_s)] += 1
     if i[FREE] > 0:
         slot = i[s.layout.i_tree + 1]
         dispatch(s, i, f, out, slot, arrival_s, arrival_s, service_s, request)
@@ -135,9 +135,9 @@ def _first_free_worker(s, f, slot):
 @inlined
 def _count_answer(s, out, request, arrival_s, answer_s, outcome):
     if arrival_s >= s.warm_up_s:
-        out.count[I_OUTCOME + outcome] += 1
+        out.counts[I_OUTCOME + outcome] += 1
         if outcome == OK:
-            out.count[I_LATENCY + _latency_bucket(answer_s - arrival_s)] += 1
+            out.counts[I_LATENCY + _latency_bucket(answer_s - arrival_s)] += 1
     if s.layout.log_requests > 0:
         out.request_f[s.layout.log_requests + request] = answer_s
         out.request_i[request] = outcome
@@ -162,8 +162,8 @@ def _answer_503(s, i, out, now_s, arrival_s, request):
     elif i[READY] >= s.max_replicas:
         cause = AT_MAX_REPLICAS
     if arrival_s >= s.warm_up_s:
-        out.count[I_CAUSE + cause] += 1
-        out.count[I_BINS + s.layout.bins + int(arrival_s / s.bin_s)] += 1
+        out.counts[I_CAUSE + cause] += 1
+        out.counts[I_BINS + s.layout.bins + int(arrival_s / s.bin_s)] += 1
     _count_answer(s, out, request, arrival_s, now_s, STATUS_503)
     if s.layout.log_requests > 0:
         out.request_i[2 * s.layout.log_requests + request] = cause

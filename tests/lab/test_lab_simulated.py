@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -10,8 +11,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -120,6 +123,24 @@ def test_the_log_tells_each_request_and_can_be_read_on(client: Client, lab: LabP
     assert client.ask("GET", "/lab/log?after=x").status == 400
 
 
+def test_a_client_that_hangs_up_keeps_its_place_until_its_deadline(client: Client, lab: LabProcess) -> None:
+    before = len(client.log("request"))
+    with ThreadPoolExecutor(1) as pool:
+        busy = pool.submit(client.score, 0.5)
+        client.wait_for(lambda state: state["busy"] == 1)
+        with socket.create_connection(("127.0.0.1", urlsplit(lab.url).port or 0)) as connection:
+            head = (
+                f"POST /score HTTP/1.1\r\nHost: lab\r\nAuthorization: Bearer {lab.key}\r\nContent-Length: 2\r\n\r\n{{}}"
+            )
+            connection.sendall(head.encode())
+            client.wait_for(lambda state: state["queued"] == 1)
+        assert busy.result().status == 200
+    client.wait_for(lambda state: state["queued"] == 0)
+    gone, answered = sorted(client.log("request")[before:], key=lambda event: event["status"], reverse=True)
+    assert (gone["status"], answered["status"]) == (503, 200)
+    assert gone["finish_s"] - gone["arrival_s"] == pytest.approx(0.3, abs=0.03)
+
+
 def test_a_body_that_is_not_json_fails_in_the_model_as_it_does_for_real(client: Client) -> None:
     reply = client.ask("POST", "/score", "a string, where run() wants an object")
     assert (reply.status, reply.headers["x-ms-run-function-failed"]) == (500, "True")
@@ -197,6 +218,25 @@ def test_a_signal_is_the_normal_end(tmp_path: Path, end: signal.Signals) -> None
     with LabProcess(write_scenario(tmp_path, TINY), replicas="simulated") as lab:
         os.kill(lab.pid, end)
         assert lab.stop() == 0
+
+
+def test_requests_in_flight_do_not_keep_a_lab_from_its_end(tmp_path: Path) -> None:
+    said: list[str] = []
+    log = tmp_path / "events.jsonl"
+    scenario = write_scenario(tmp_path, "autoscaler: fixed, num_replicas: 1, max_request_wait_time: 20s")
+    with (
+        LabProcess(scenario, replicas="simulated", log=log, on_progress=said.append) as lab,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        client = Client(lab)
+        futures = [pool.submit(client.score, 5.0) for _ in range(2)]
+        client.wait_for(lambda state: state["busy"] == state["queued"] == 1)
+        started = time.monotonic()
+        os.kill(lab.pid, signal.SIGINT)
+        assert lab.wait(10) == 0
+        assert time.monotonic() - started < 5
+        assert all(isinstance(future.exception(), OSError | http.client.HTTPException) for future in futures)
+    assert all("starting" in line for line in said), said
 
 
 @pytest.mark.parametrize(("method", "path"), [("DELETE", "/lab"), ("POST", "/lab/stop")])

@@ -1,7 +1,7 @@
 """The compiled simulator agrees with the slow reference simulator, request for request and tick for tick.
 
-The reference shares no code with it. Half of the cases lie on a lattice of dyadic times, so that every tie happens: continuous
-times hid the errors in the order of events that lattice times show.
+The reference shares no code with it. Half of the cases lie on a lattice of dyadic times, so that every tie happens:
+continuous times hid the errors in the order of events that lattice times show.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Simulated 503 fractions of static, Poisson, exponential scenarios against exact M/M/c+D.
 
-Error rates: each row is compared at |z| < 3.9 (two-sided p = 1e-4), so a correct simulator fails one of the nine rows with
-chance 1e-3 per choice of seed; the seed is fixed. With the replications below a row's standard error is 0.5 to 3 % of its value
-(printed in the assertion), so a bias of 2 to 12 % of the value would be caught with chance above one half.
+Error rates: each row is compared at |z| < 3.9 (two-sided p = 1e-4), so a correct simulator fails one of the nine rows
+with chance 1e-3 per choice of seed; the seed is fixed. With the replications below a row's standard error is 0.5 to 3
+% of its value (printed in the assertion), so a bias of 2 to 12 % of the value would be caught with chance above one
+half.
 """
 
 from __future__ import annotations
@@ -83,7 +84,8 @@ def test_ready_replicas_and_paid_time_of_a_static_deployment_are_exact() -> None
 
 
 def test_utilization_is_offered_load_less_what_is_turned_away() -> None:
-    """Work conservation: busy time / (c T) = a (1 - P503) / c, here from the request log, within 3.9 standard errors."""
+    """Work conservation: busy time / (c T) = a (1 - P503) / c, here from the request log, within 3.9 standard
+    errors."""
     scenario = static(4, 3.2, 1.0, 0.5, 20_000)
     shares = []
     for replicate in range(20):
