@@ -13,7 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
-from planner.draws import BLOCK, Stream, block_generator
+from planner.draws import LARGEST_BLOCK, Stream, block_generator, block_size
 from planner.errors import InputError
 from planner.model import FloatArray
 from planner.rates import RateProfile
@@ -75,13 +75,14 @@ class Renewal:
             block += 1
 
     def _unit_gaps(self, seed: int, replicate: int, block: int) -> FloatArray:
+        size = block_size(block)
         if self.cv == 0:
-            return np.ones(BLOCK)
+            return np.ones(size)
         generator = block_generator(seed, replicate, Stream.ARRIVALS, block)
         if self.cv == 1:
-            return generator.standard_exponential(BLOCK)
+            return generator.standard_exponential(size)
         shape = 1 / self.cv**2
-        return generator.standard_gamma(shape, BLOCK) / shape
+        return generator.standard_gamma(shape, size) / shape
 
     def describe(self) -> str:
         kind = {0.0: "regular", 1.0: "Poisson"}.get(self.cv, f"gamma with CV {self.cv:g}")
@@ -129,7 +130,7 @@ class MarkovModulatedPoisson:
     def rate_path(self, seed: int, replicate: int) -> RateProfile:
         """The rate over [0, duration) that one replicate's phases give."""
         phases = len(self.rates_rps)
-        now_s, block = 0.0, 0
+        now_s, block, done = 0.0, 0, 0
         first = -1
         sojourns: list[FloatArray] = []
         while now_s < self.duration_s:
@@ -137,9 +138,11 @@ class MarkovModulatedPoisson:
             if block == 0:
                 first = int(np.searchsorted(np.cumsum(self.stationary), generator.random(), side="right"))
                 first = min(first, phases - 1)
-            phase = (first + block * BLOCK + np.arange(BLOCK)) % phases
-            sojourns.append(generator.standard_exponential(BLOCK) / np.asarray(self.switching_per_s)[phase])
+            size = block_size(block)
+            phase = (first + done + np.arange(size)) % phases
+            sojourns.append(generator.standard_exponential(size) / np.asarray(self.switching_per_s)[phase])
             now_s += float(sojourns[-1].sum())
+            done += size
             block += 1
         ends = np.cumsum(np.concatenate(sojourns))
         inner = ends[ends < self.duration_s]
@@ -178,8 +181,8 @@ class Recorded:
         return float(len(self.times_s))
 
     def blocks(self, seed: int, replicate: int) -> Iterator[FloatArray]:
-        for i in range(0, len(self.times_s), BLOCK):
-            yield self.times_s[i : i + BLOCK]
+        for i in range(0, len(self.times_s), LARGEST_BLOCK):
+            yield self.times_s[i : i + LARGEST_BLOCK]
 
     def describe(self) -> str:
         return f"{len(self.times_s)} recorded requests from {self.source}"

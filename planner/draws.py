@@ -10,8 +10,13 @@ from enum import IntEnum
 
 import numpy as np
 
-BLOCK = 8192
-"""Draws in a block."""
+FIRST_BLOCK, LARGEST_BLOCK = 1024, 8192
+"""Blocks double from the first size to the largest: a short scenario does not pay for draws that it never uses."""
+
+
+def block_size(block: int) -> int:
+    """Draws in block number `block` of every stream."""
+    return min(FIRST_BLOCK << min(block, 16), LARGEST_BLOCK)
 
 
 class Stream(IntEnum):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -43,7 +44,7 @@ class RateProfile:
     def constant(cls, rps: float, duration_s: float) -> RateProfile:
         return cls(np.array([0.0, duration_s]), np.array([rps]), np.array([rps]))
 
-    @property
+    @cached_property
     def edge_count(self) -> FloatArray:
         """Expected arrivals up to each edge, shape (n + 1,)."""
         pieces = np.diff(self.time_s) * (self.left_rps + self.right_rps) / 2

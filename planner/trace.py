@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from planner.columns import not_negative, number, read_columns, timestamp
-from planner.draws import BLOCK, Stream, block_generator
+from planner.draws import LARGEST_BLOCK, Stream, block_generator
 from planner.errors import InputError
 from planner.model import FloatArray
 
@@ -133,7 +133,8 @@ def _reflected(times_s: FloatArray, end_s: float) -> FloatArray:
 def _uniforms(seed: int, purpose: int, n: int) -> FloatArray:
     """n uniforms on [0, 1): the i-th belongs to row i of the trace, whatever the slice."""
     blocks = [
-        block_generator(seed, 0, Stream.TRACE, (purpose << 32) + block).random(BLOCK) for block in range(-(-n // BLOCK))
+        block_generator(seed, 0, Stream.TRACE, (purpose << 32) + block).random(LARGEST_BLOCK)
+        for block in range(-(-n // LARGEST_BLOCK))
     ]
     return np.concatenate([np.empty(0), *blocks])[:n]
 

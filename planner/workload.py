@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from planner.draws import BLOCK, Stream, block_generator
+from planner.draws import Stream, block_generator, block_size
 from planner.model import FloatArray
 from planner.scenario import Scenario
 from planner.service import Distribution, FromTrace
@@ -21,7 +21,7 @@ def service_times(scenario: Scenario, replicate: int, n: int) -> FloatArray:
     """The service times of the first n requests of one replicate, shape (n,)."""
     if isinstance(scenario.service_time, FromTrace):
         return scenario.service_time.times_s[:n]
-    return _take(drawn(scenario.service_time, scenario.seed, replicate, Stream.SERVICE), n)
+    return first_draws(scenario.service_time, scenario.seed, replicate, Stream.SERVICE, n)
 
 
 def cold_starts(scenario: Scenario, replicate: int) -> Iterator[FloatArray]:
@@ -30,13 +30,17 @@ def cold_starts(scenario: Scenario, replicate: int) -> Iterator[FloatArray]:
 
 
 def drawn(distribution: Distribution, seed: int, replicate: int, stream: Stream) -> Iterator[FloatArray]:
-    """Endless blocks of BLOCK draws."""
+    """Endless blocks of draws."""
     block = 0
     while True:
-        yield distribution.draw(block_generator(seed, replicate, stream, block), BLOCK)
+        yield distribution.draw(block_generator(seed, replicate, stream, block), block_size(block))
         block += 1
 
 
-def _take(blocks: Iterator[FloatArray], n: int) -> FloatArray:
-    taken = [next(blocks) for _ in range(-(-n // BLOCK))]
-    return np.concatenate([np.empty(0), *taken])[:n]
+def first_draws(distribution: Distribution, seed: int, replicate: int, stream: Stream, n: int) -> FloatArray:
+    """The first n draws of a stream, shape (n,)."""
+    blocks = drawn(distribution, seed, replicate, stream)
+    parts = [np.empty(0)]
+    while sum(map(len, parts)) < n:
+        parts.append(next(blocks))
+    return np.concatenate(parts)[:n]

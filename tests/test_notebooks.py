@@ -20,15 +20,15 @@ def executed(path: Path, last_cell: str) -> Any:
     """The notebook after a run of all its cells (whose own assertions hold) and of one more, in this interpreter."""
     from nbclient import NotebookClient
 
-    notebook = nbformat.read(path, as_version=4)
-    notebook.cells.append(nbformat.v4.new_code_cell(last_cell))
+    notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+    notebook.cells.append(nbformat.v4.new_code_cell(last_cell))  # type: ignore[no-untyped-call]
     client = NotebookClient(notebook, timeout=240, kernel_name="python3", resources={"metadata": {"path": str(FOLDER)}})
     return client.execute()
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook_is_kept_without_outputs(path: Path) -> None:
-    for cell in nbformat.read(path, as_version=4).cells:
+    for cell in nbformat.read(path, as_version=4).cells:  # type: ignore[no-untyped-call]
         assert not cell.get("outputs"), f"{path.name}: a cell has outputs"
         assert cell.get("execution_count") is None
 

@@ -56,6 +56,7 @@ def judge(
     scenario: Scenario,
     seen: Observation,
     *,
+    replicates: int = FEWEST_REPLICATES,
     cores: int = 1,
     use_known_service_times: bool = True,
     on_done: Callable[[], object] = lambda: None,
@@ -66,7 +67,7 @@ def judge(
         prediction = predict(
             alternative.scenario,
             seen,
-            replicates=FEWEST_REPLICATES,
+            replicates=replicates,
             cores=cores,
             service_factor=alternative.service_factor,
             use_known_service_times=use_known_service_times,

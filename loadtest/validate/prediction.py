@@ -15,7 +15,7 @@ from planner.scenario import Scenario
 from planner.service import FromTrace
 from planner.sim.engine import ReplicateResult, simulate_requests
 from planner.sim.replications import in_order
-from planner.workload import cold_starts, drawn
+from planner.workload import cold_starts, first_draws
 
 REPLICATES = 999
 FEWEST_REPLICATES = 600
@@ -108,8 +108,7 @@ def _service_times(scenario: Scenario, seen: Observation, replicate: int, use_kn
         # trace's.
         own = np.resize(scenario.service_time.times_s, n)
     else:
-        blocks = drawn(scenario.service_time, scenario.seed, replicate, Stream.SERVICE)
-        own = np.concatenate([next(blocks) for _ in range(-(-n // 8192))])[:n]
+        own = first_draws(scenario.service_time, scenario.seed, replicate, Stream.SERVICE, n)
     return np.asarray(np.where(known, seen.service_time_s, own))
 
 

@@ -48,6 +48,7 @@ def validate(
     run_scenario: Scenario,
     *,
     replicates: int = REPLICATES,
+    alternative_replicates: int = FEWEST_REPLICATES,
     cores: int = 1,
     on_done: Callable[[], object] = lambda: None,
 ) -> Validation:
@@ -64,7 +65,14 @@ def validate(
         scenario, seen, replicates=replicates, cores=cores, use_known_service_times=not on_trial, on_done=on_done
     )
     statistics = compare(seen, prediction)
-    judged = judge(scenario, seen, cores=cores, use_known_service_times=not on_trial, on_done=on_done)
+    judged = judge(
+        scenario,
+        seen,
+        replicates=alternative_replicates,
+        cores=cores,
+        use_known_service_times=not on_trial,
+        on_done=on_done,
+    )
     verdict = _verdict(seen, prediction, statistics, judged)
     return Validation(verdict=verdict, document=_document(seen, prediction, statistics, judged, verdict, on_trial))
 

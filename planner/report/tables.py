@@ -48,8 +48,8 @@ def statistics_rows(report: RunReport) -> list[tuple[str, str, str, str, str, bo
     """Name, observed, prediction interval, p, meaning, inside: one row for each statistic of the verdict."""
     rows = []
     for s in report.validation["statistics"]:
-        words = vocabulary.STATISTICS[s["name"]]
-        form = percent if s["name"] == "fraction_503" else plain
+        words = vocabulary.statistic(s["name"])
+        form = {"fraction_503": percent, "mean_service_time_s": time}.get(s["name"], plain)
         ends = interval(form(s["low"]), form(s["high"]))
         rows.append((words.name, form(s["value"]), ends, f"{s['p_value']:.3f}", words.meaning, bool(s["inside"])))
     return rows

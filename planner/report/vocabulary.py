@@ -72,7 +72,18 @@ STATISTICS = {
         1.0,
         "replicas (mean distance from the predicted mean)",
     ),
+    "mean_service_time_s": StatisticWords(
+        "Mean service time",
+        "What the replicas measured, against times drawn from the scenario that is on trial.",
+        1e3,
+        "milliseconds",
+    ),
 }
+
+
+def statistic(name: str) -> StatisticWords:
+    """The words of a statistic; one that this report does not know keeps its name."""
+    return STATISTICS.get(name) or StatisticWords(name.replace("_", " "), "", 1.0, "in its own unit")
 
 
 def change(document: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ rather than twenty (every array that a compiled call passes costs reference coun
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -139,6 +140,7 @@ class Output(NamedTuple):
     row_s: FloatArray
 
 
+@lru_cache(maxsize=256)
 def make_settings(
     deployment: Deployment, duration_s: float, warm_up_s: float, bin_s: float, log_requests: int | None = None
 ) -> Settings:

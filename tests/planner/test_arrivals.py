@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 from planner.arrivals import ArrivalProcess, MarkovModulatedPoisson, Recorded, Renewal
-from planner.draws import BLOCK
+from planner.draws import LARGEST_BLOCK
 from planner.errors import InputError
 from planner.model import FloatArray
 from planner.rates import RateProfile
@@ -123,7 +123,7 @@ def test_the_phase_within_the_second_is_uniform(cv: float) -> None:
 
 @pytest.mark.statistical
 @pytest.mark.parametrize("cv", [0.5, 1.0, 3.0])
-@pytest.mark.parametrize("lag", [1, 2, BLOCK])
+@pytest.mark.parametrize("lag", [1, 2, LARGEST_BLOCK])
 def test_successive_gaps_are_independent(cv: float, lag: int) -> None:
     """Rank correlation of gaps at a distance, 100,000 pairs, z = 3.9: sees a correlation of 1.6 %.
 

@@ -99,7 +99,7 @@ def _intervals(report: RunReport) -> Iterator[Picture]:
         return
     figure, axes = panels([0.5] * len(statistics))
     for i, (ax, statistic) in enumerate(zip(axes, statistics, strict=True)):
-        words = vocabulary.STATISTICS[statistic["name"]]
+        words = vocabulary.statistic(statistic["name"])
         mean = report.predicted_503["value"] if statistic["name"] == "fraction_503" else None
         comparison.draw_interval(ax, statistic, mean=mean, scale=words.scale, label=f"{words.name}, {words.unit}")
         if i == 0:

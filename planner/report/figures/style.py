@@ -87,7 +87,7 @@ def legend_above(ax: Axes, *, left_in: float = LEFT_IN) -> None:
     if handles and figure is not None:
         ax.legend(
             loc="lower left",
-            bbox_to_anchor=(left_in / WIDTH_IN - 0.004, 0.97),
+            bbox_to_anchor=(left_in / WIDTH_IN - 0.004, 1.0),
             bbox_transform=blended_transform_factory(figure.transFigure, ax.transAxes),
             ncols=len(handles),
             borderaxespad=0.2,

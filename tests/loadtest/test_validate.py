@@ -1,0 +1,143 @@
+"""Verdicts on runs whose truth is known, because the "endpoint" was a simulation with settings of its own."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from loadtest.validate.comparison import ERROR_RATE, compare
+from loadtest.validate.observed import mean_in_bins, observe
+from loadtest.validate.prediction import FEWEST_REPLICATES, predict
+from loadtest.validate.verdict import Validation, validate
+from planner.model import ReplicaLog
+from planner.scenario import Scenario
+from planner.scenario_file import load
+from planner.service import Scaled
+from tests.loadtest.simulated_run import write_run
+
+
+@pytest.fixture(scope="module")
+def quickstart() -> Scenario:
+    return load("quickstart")
+
+
+def judged(folder_path: Path, scenario: Scenario, *, by: Scenario | None = None, **world: Any) -> Validation:
+    folder = write_run(folder_path / "run", scenario, **world)
+    return validate(folder, by or scenario, scenario, alternative_replicates=200, cores=2)
+
+
+def with_deployment(scenario: Scenario, **settings: Any) -> Scenario:
+    return replace(scenario, deployment=replace(scenario.deployment, **settings))
+
+
+def test_a_run_of_the_same_model_passes(tmp_path: Path, quickstart: Scenario) -> None:
+    validation = judged(tmp_path, quickstart)
+    document = validation.document
+    assert (document["verdict"], validation.exit_code) == ("pass", 0)
+    predicted = document["predicted"]["fraction_503"]
+    assert predicted["prediction_low"] <= document["observed"]["fraction_503"] <= predicted["prediction_high"]
+    assert predicted["low"] <= predicted["value"] <= predicted["high"]
+    assert predicted["replications"] == 999
+    assert document["observed"]["fraction_503"] > 0.05
+    assert document["books"]["balanced"]
+    json.dumps(document, allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("setting", "change"),
+    [
+        ("autoscale_target_utilization", {"target_utilization_percent": 90}),
+        ("autoscale_target_utilization", {"target_utilization_percent": 50}),
+        ("autoscale_min_replicas", {"min_replicas": 1}),
+        ("cold_start", {"factor": 1.5}),
+        ("cold_start", {"factor": 0.5}),
+    ],
+)
+def test_one_changed_setting_does_not_pass(
+    tmp_path: Path, quickstart: Scenario, setting: str, change: dict[str, Any]
+) -> None:
+    if setting == "cold_start":
+        wrong = replace(quickstart, cold_start=Scaled(quickstart.cold_start, change["factor"]))
+    else:
+        wrong = with_deployment(quickstart, **change)
+    validation = judged(tmp_path, quickstart, by=wrong)
+    assert (validation.document["verdict"], validation.exit_code) == ("fail", 1)
+    assert not validation.document["cannot_tell_apart"]
+
+
+def test_another_service_time_is_put_on_trial_against_the_measured_ones(tmp_path: Path, quickstart: Scenario) -> None:
+    validation = judged(
+        tmp_path, quickstart, by=replace(quickstart, service_time=Scaled(quickstart.service_time, 1.25))
+    )  # type: ignore[arg-type]
+    assert validation.document["verdict"] == "fail"
+    by_name = {s["name"]: s for s in validation.document["statistics"]}
+    assert not by_name["mean_service_time_s"]["inside"]
+    assert by_name["mean_service_time_s"]["value"] == pytest.approx(0.284, abs=0.01)
+
+
+def test_a_failure_names_what_would_explain_it(tmp_path: Path, quickstart: Scenario) -> None:
+    world = replace(quickstart, cold_start=Scaled(quickstart.cold_start, 1.5))
+    document = judged(tmp_path, quickstart, world=world).document
+    assert document["verdict"] == "fail"
+    assert "cold_start" in [change["setting"] for change in document["explanations"]]
+    assert "cold_start" in " ".join(document["reasons"])
+
+
+def test_a_generator_that_lagged_is_invalid_even_where_the_503s_agree(tmp_path: Path, quickstart: Scenario) -> None:
+    validation = judged(tmp_path, quickstart, late_s=0.08)
+    assert (validation.document["verdict"], validation.exit_code) == ("invalid", 3)
+    assert "late" in " ".join(validation.document["reasons"])
+    assert validation.document["predicted"]["fraction_503"] is None
+
+
+def test_a_run_that_was_stopped_is_invalid(tmp_path: Path, quickstart: Scenario) -> None:
+    folder = write_run(tmp_path / "run", quickstart)
+    summary = folder.read_summary()
+    folder.write_summary(summary | {"ended": "max_requests", "message": "Stopped by --max-requests."})
+    validation = validate(folder, quickstart, quickstart)
+    assert validation.document["verdict"] == "invalid"
+    assert "max_requests" in validation.document["reasons"][0]
+
+
+def test_agreement_on_nothing_is_undecided(tmp_path: Path, quickstart: Scenario) -> None:
+    idle = with_deployment(quickstart, min_replicas=10, max_replicas=10, max_request_wait_s=30.0)
+    validation = judged(tmp_path, idle)
+    assert (validation.document["verdict"], validation.exit_code) == ("undecided", 3)
+    assert "Neither the run nor any of 999 simulated runs saw a 503" in validation.document["reasons"][0]
+
+
+def test_an_interval_that_reaches_zero_and_is_wide_is_undecided(tmp_path: Path, quickstart: Scenario) -> None:
+    rare = with_deployment(quickstart, min_replicas=7, max_request_wait_s=1.0)
+    document = judged(tmp_path, rare).document
+    predicted = document["predicted"]["fraction_503"]
+    assert predicted["prediction_low"] == 0 < predicted["value"]
+    assert document["verdict"] == "undecided"
+
+
+def test_mean_in_bins_holds_the_last_value() -> None:
+    log = ReplicaLog(
+        time_s=np.array([0.0, 1.5, 2.25]),
+        **{name: np.array([2, 4, 3]) for name in ("desired", "ready", "starting", "busy", "queued")},
+    )
+    np.testing.assert_allclose(mean_in_bins(log, 4, 3.5), [2.0, 3.0, 3.25, 3.0])
+
+
+@pytest.mark.statistical
+def test_a_correct_model_fails_as_seldom_as_promised(tmp_path: Path, quickstart: Scenario) -> None:
+    """40 runs of the right model: at an error rate of 1 %, four or more failures have chance 7e-4.
+
+    A validation that failed 18 % of correct runs would be caught with chance 0.95.
+    """
+    assert ERROR_RATE == 0.01
+    failures = 0
+    for number in range(40):
+        folder = write_run(tmp_path / str(number), quickstart, number=number)
+        seen = observe(folder, quickstart)
+        prediction = predict(quickstart, seen, replicates=FEWEST_REPLICATES, cores=2)
+        failures += not all(statistic.is_inside for statistic in compare(seen, prediction))
+    assert failures < 4
