@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import platform
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from loadtest.schedule import Schedule, read_schedule
-from planner import __version__
+from planner.documents import provenance as planner_provenance
 from planner.errors import InputError
 from planner.model import ReplicaLog, RequestLog
 from planner.records import read_replicas, read_requests
@@ -129,19 +127,5 @@ def open_run_folder(path: Path) -> RunFolder:
 
 
 def provenance(seed: int) -> dict[str, Any]:
-    """What made a result: version, seed, platform, Python, package versions, time (UTC)."""
-    return {
-        "surgeproof": __version__,
-        "seed": seed,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "packages": {name: _version(name) for name in _PACKAGES},
-        "written_at": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
+    """What made a run, and when (UTC)."""
+    return planner_provenance(seed, _PACKAGES) | {"written_at": datetime.now(UTC).isoformat(timespec="seconds")}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from planner.measures import Measures
 from planner.model import Estimate, Slo, Verdict, VerdictWord
 
 
 def judge(slo: Slo, measures: Measures) -> Verdict:
     """pass: every part of the promise holds over its whole interval; fail: one is broken over its whole interval."""
-    parts = [_at_most("fraction of 503s", measures.fraction_503, slo.max_fraction_503, "{:.4%}")]
+    parts = [_at_most("fraction of 503s", measures.fraction_503, slo.max_fraction_503, _percent)]
     if slo.min_fraction_of_runs is not None and measures.fraction_of_runs_within_slo is not None:
         share = measures.fraction_of_runs_within_slo
         parts.append(_at_least("share of runs that keep it", share, slo.min_fraction_of_runs))
@@ -19,20 +21,20 @@ def judge(slo: Slo, measures: Measures) -> Verdict:
     return Verdict(word=worst, reasons=tuple(reason for _, reason in parts))
 
 
-def _at_most(name: str, estimate: Estimate, bound: float, form: str) -> tuple[VerdictWord, str]:
+def _at_most(name: str, estimate: Estimate, bound: float, form: Callable[[float], str]) -> tuple[VerdictWord, str]:
     word = _word(estimate.high <= bound, estimate.low > bound)
-    return word, _sentence(name, estimate, f"at most {form.format(bound)}", form, word)
+    return word, _sentence(name, estimate, f"at most {form(bound)}", form, word)
 
 
 def _at_least(name: str, estimate: Estimate, bound: float) -> tuple[VerdictWord, str]:
     word = _word(estimate.low >= bound, estimate.high < bound)
-    return word, _sentence(name, estimate, f"at least {bound:.1%}", "{:.1%}", word)
+    return word, _sentence(name, estimate, f"at least {_percent(bound)}", _percent, word)
 
 
 def _latency(estimate: Estimate | None, bound_s: float) -> tuple[VerdictWord, str]:
     if estimate is None:
         return VerdictWord.FAIL, "p99 latency: there was no 200 answer at all"
-    return _at_most("p99 latency", estimate, bound_s, "{:.3f} s")
+    return _at_most("p99 latency", estimate, bound_s, "{:.3f} s".format)
 
 
 def _word(kept: bool, broken: bool) -> VerdictWord:
@@ -41,7 +43,11 @@ def _word(kept: bool, broken: bool) -> VerdictWord:
     return VerdictWord.FAIL if broken else VerdictWord.UNDECIDED
 
 
-def _sentence(name: str, estimate: Estimate, bound: str, form: str, word: VerdictWord) -> str:
+def _sentence(name: str, estimate: Estimate, bound: str, form: Callable[[float], str], word: VerdictWord) -> str:
     said = {VerdictWord.PASS: "kept", VerdictWord.FAIL: "broken", VerdictWord.UNDECIDED: "undecided"}[word]
-    value, low, high = (form.format(x) for x in (estimate.value, estimate.low, estimate.high))
+    value, low, high = (form(x) for x in (estimate.value, estimate.low, estimate.high))
     return f"{name} {value} ({low} to {high}), promised {bound}: {said}"
+
+
+def _percent(fraction: float) -> str:
+    return f"{fraction * 100:.3g} %"

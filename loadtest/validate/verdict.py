@@ -14,7 +14,7 @@ from loadtest.validate.alternatives import Judged, alternatives, judge
 from loadtest.validate.comparison import ERROR_RATE, Statistic, compare
 from loadtest.validate.observed import Observation, observe
 from loadtest.validate.prediction import FEWEST_REPLICATES, REPLICATES, Prediction, predict
-from planner.documents import estimate_document
+from planner.documents import estimate_document, scenario_document
 from planner.model import Verdict, VerdictWord
 from planner.scenario import Scenario
 from planner.sim.engine import BIN_S
@@ -74,7 +74,8 @@ def validate(
         on_done=on_done,
     )
     verdict = _verdict(seen, prediction, statistics, judged)
-    return Validation(verdict=verdict, document=_document(seen, prediction, statistics, judged, verdict, on_trial))
+    document = _document(seen, prediction, statistics, judged, verdict, on_trial)
+    return Validation(verdict=verdict, document=document | {"scenario": scenario_document(scenario)})
 
 
 def validate_run(folder: RunFolder, scenario: Scenario) -> Validation:
@@ -126,7 +127,7 @@ def _verdict(seen: Observation, prediction: Prediction, statistics: list[Statist
             f"({mean:.3%}): a run this small cannot confirm it."
         )
         return Verdict(word=VerdictWord.UNDECIDED, reasons=(reason,))
-    inside = "; ".join(f"{_LOUD[s.name]} {s.value:.4g} within [{s.low:.4g}, {s.high:.4g}]" for s in statistics)
+    inside = "; ".join(f"{_LOUD[s.name]} {_said(s, s.value)} within {_interval(s)}" for s in statistics)
     return Verdict(
         word=VerdictWord.PASS, reasons=(f"All {len(statistics)} statistics lie in their intervals: {inside}.",)
     )
@@ -134,10 +135,16 @@ def _verdict(seen: Observation, prediction: Prediction, statistics: list[Statist
 
 def _outside_sentence(s: Statistic) -> str:
     side = "above" if s.value > s.high else "below"
-    return (
-        f"{_LOUD[s.name][0].upper()}{_LOUD[s.name][1:]} is {s.value:.4g}, {side} the prediction interval "
-        f"[{s.low:.4g}, {s.high:.4g}]."
-    )
+    name = _LOUD[s.name]
+    return f"{name[0].upper()}{name[1:]} is {_said(s, s.value)}, {side} the prediction interval {_interval(s)}."
+
+
+def _interval(s: Statistic) -> str:
+    return f"[{_said(s, s.low)}, {_said(s, s.high)}]"
+
+
+def _said(s: Statistic, value: float) -> str:
+    return f"{value * 100:.3g} %" if s.name == "fraction_503" else f"{value:.3g}"
 
 
 def _explanation(judged: list[Judged]) -> str:

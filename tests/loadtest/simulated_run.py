@@ -1,4 +1,4 @@
-"""A run folder whose "observed" part is another simulation, with the timing noise of a real machine. For tests of `validate`."""
+"""A run folder whose observed part is another simulation, with the timing noise of a real machine."""
 
 from __future__ import annotations
 

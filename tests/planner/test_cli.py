@@ -152,7 +152,7 @@ def test_bad_scenarios_end_with_2(
         (["no/such.yaml"], "no/such.yaml: no such file"),
         (["quickstart", "--autoscale-target-utilization", "0.7"], "did you mean 70?"),
         (["quickstart", "--autoscale-target-utilization", "0"], "--autoscale-target-utilization = 0, must be"),
-        (["quickstart", "--autoscale-min-replicas", "9"], "--autoscale-min-replicas = 9, must be at most"),
+        (["quickstart", "--autoscale-min-replicas", "11"], "--autoscale-min-replicas = 11, must be at most"),
         (["quickstart", "--duration", "60"], "--duration = 60, needs a unit"),
         (["quickstart", "--seed", "x"], "--seed = x, must be an integer"),
         (["steady-poisson", "--autoscale-max-replicas", "9"], "not used with autoscaler: fixed"),
