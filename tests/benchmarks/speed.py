@@ -1,8 +1,7 @@
 """Speed of the simulator beside a bare compiled recursion that knows only fixed servers, in one run: `make bench`.
 
 The floor is the Kiefer-Wolfowitz recursion of a G/G/c queue on a heap: no wait limit, no ticks, no counts. What is
-compared does more, so the ratio says what the model costs. Medians of interleaved rounds; the machine is noisy, so ratios
-are the result.
+compared does more, so the ratio says what the model costs. Medians of interleaved rounds.
 """
 
 from __future__ import annotations
