@@ -22,13 +22,14 @@ _UNKNOWN = (Outcome.IN_FLIGHT_AT_STOP, Outcome.UNRESOLVED)
 class Observation:
     """The sent requests of a run, sorted by send time, and its replicas over time.
 
-    sent_s: shape (n,), in [0, duration). service_time_s: shape (n,), NaN where the run does not know it.
-    send_error_s: how much later than planned each left, shape (n,): a sample of the timing noise of the machine.
+    All of shape (n,): request, their numbers in the schedule; sent_s, in [0, duration); service_time_s, NaN where the run
+    does not know it; send_error_s, how much later than planned each left, a sample of the machine's timing noise.
     overhead_s: time from dispatch to answer less the time in the worker, of the answers that tell (the lab's); may be
-    empty. bin_503: 503s by the second of their send, bin_ready: mean ready replicas in each second (None where the
-    run could not see replicas).
+    empty. bin_503: 503s by the second of their send. bin_ready: mean ready replicas in each second, None where the run
+    could not see replicas.
     """
 
+    request: IntArray
     sent_s: FloatArray
     service_time_s: FloatArray
     send_error_s: FloatArray
@@ -62,6 +63,7 @@ def observe(folder: RunFolder, scenario: Scenario) -> Observation:
     planned = schedule.service_time_s[sent] if planned_by_lab else np.full(len(sent), np.nan)
     replicas = folder.read_replicas()
     return Observation(
+        request=sent,
         sent_s=sent_s,
         service_time_s=np.where(np.isfinite(measured), measured, planned),
         send_error_s=np.maximum(log.sent_s[sent] - log.scheduled_s[sent], 0.0),

@@ -9,6 +9,7 @@ import numpy as np
 
 from loadtest.validate.observed import Observation
 from planner.draws import Stream, block_generator
+from planner.errors import InputError
 from planner.measures import fraction
 from planner.model import Cause, Estimate, FloatArray
 from planner.scenario import Scenario
@@ -102,14 +103,20 @@ def _service_times(scenario: Scenario, seen: Observation, replicate: int, use_kn
     known = np.isfinite(seen.service_time_s) & use_known
     if known.all():
         return seen.service_time_s
-    n = len(seen.sent_s)
     if isinstance(scenario.service_time, FromTrace):
-        # The run has sent these very requests (or, where some were never sent, some of them): their times are the
-        # trace's.
-        own = np.resize(scenario.service_time.times_s, n)
+        own = _times_of_the_trace(scenario.service_time, seen)
     else:
-        own = first_draws(scenario.service_time, scenario.seed, replicate, Stream.SERVICE, n)
+        own = first_draws(scenario.service_time, scenario.seed, replicate, Stream.SERVICE, len(seen.sent_s))
     return np.asarray(np.where(known, seen.service_time_s, own))
+
+
+def _times_of_the_trace(service_time: FromTrace, seen: Observation) -> FloatArray:
+    if len(service_time.times_s) <= seen.request.max():
+        raise InputError(
+            f"service_time: the scenario's trace has {len(service_time.times_s)} requests, the run planned at least "
+            f"{int(seen.request.max()) + 1}: the service times of another trace cannot be judged by this run"
+        )
+    return service_time.times_s[seen.request]
 
 
 def _gather(
