@@ -21,7 +21,7 @@ from planner.cli.simulation import simulate
 from planner.scenario import Scenario
 from planner.scenario_file import save_copy
 
-EXIT_INTERRUPTED = 130
+EXIT_NO_VERDICT, EXIT_INTERRUPTED = 3, 130
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +45,8 @@ def run_pipeline(
     """Run everything against a lab of this process's own, which has ended when this returns."""
     say(f"1/5 simulating {scenario.name}")
     simulation = simulate(scenario, replications)
+    if simulation["interrupted"]:
+        raise KeyboardInterrupt
     say(f"    predicted 503s: {simulation['fraction_503']['value']:.2%}")
     say(f"2/5 starting the lab ({scenario.deployment.initial_count} {replicas} replicas)")
     replayed = _replay_in_lab(scenario, replicas, out, say, live)
@@ -52,7 +54,9 @@ def run_pipeline(
     if replayed.message:
         say(f"    {replayed.message}")
     if replayed.exit_code == EXIT_INTERRUPTED or replayed.document["observed"]["fraction_503"] is None:
-        return PipelineResult(document=document, folder=replayed.folder, exit_code=replayed.exit_code)
+        return PipelineResult(
+            document=document, folder=replayed.folder, exit_code=replayed.exit_code or EXIT_NO_VERDICT
+        )
     say("4/5 validating")
     validation = validate_run(replayed.folder, scenario)
     say("5/5 writing the report")

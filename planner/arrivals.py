@@ -64,13 +64,16 @@ class Renewal:
 
     def blocks(self, seed: int, replicate: int) -> Iterator[FloatArray]:
         total = self.expected_count
-        reached = 0.0
+        reached = last_s = 0.0
         block = 0
         while reached < total:
             counts = reached + np.cumsum(self._unit_gaps(seed, replicate, block))
             reached = float(counts[-1])
             times = self.profile.inverse(counts[counts < total])
             if len(times):
+                # Two counts an ulp apart may come back in the wrong order.
+                times = np.maximum.accumulate(np.maximum(times, last_s))
+                last_s = float(times[-1])
                 yield times[times < self.profile.time_s[-1]]
             block += 1
 

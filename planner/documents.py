@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
 from dataclasses import asdict
 from importlib import metadata
 from typing import Any
@@ -70,6 +69,14 @@ def settings_document(deployment: Deployment) -> dict[str, Any]:
         "worker_count": deployment.worker_count,
         "router_overhead_ms": deployment.router_overhead_s * 1e3,
         "initial_replicas": deployment.initial_count,
+        "scale_down_delay_s": deployment.scale_down_delay_s,
+        "utilization_window_s": deployment.utilization_window_s,
+        "when_no_replica_is_ready": str(deployment.when_no_replica_is_ready),
+        "slot_busy_after_504": deployment.slot_busy_after_504,
+        "worker_busy_after_504": deployment.worker_busy_after_504,
+        "scale_down_rule": str(deployment.scale_down_rule),
+        "scale_step": str(deployment.scale_step),
+        "utilization_over": str(deployment.utilization_over),
     }
 
 
@@ -93,6 +100,3 @@ def _installed(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
-
-
-Document = Mapping[str, Any]

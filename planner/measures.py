@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import betaincinv, stdtrit
 
+from planner.errors import NoVerdictError
 from planner.model import Cause, Estimate, FloatArray, IntArray, Outcome
 from planner.scenario import Scenario
 from planner.sim.engine import ReplicateResult
@@ -24,6 +25,10 @@ CONFIDENCE = 0.95
 
 RESOLVED_HITS = 30
 """Replications that must have seen the event for its interval to be trusted (unless all did)."""
+
+CLUSTER = 10
+"""Assumption of the upper bound where few runs saw a 503: one that does loses this many requests at most. They come in
+clusters, so one request would be too few."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +53,6 @@ def measure(scenario: Scenario, results: Sequence[ReplicateResult]) -> Measures:
     n_503 = np.array([r.n_503 for r in results], dtype=np.float64)
     n_504 = np.array([r.outcomes[Outcome.STATUS_504] for r in results], dtype=np.float64)
     causes = np.array([r.causes for r in results], dtype=np.float64)
-    latency = np.array([r.latency for r in results])
     observed_s = scenario.duration_s - scenario.warm_up_s
     slo = scenario.slo
     return Measures(
@@ -57,8 +61,8 @@ def measure(scenario: Scenario, results: Sequence[ReplicateResult]) -> Measures:
         fraction_503=fraction(n_503, n),
         fraction_504=fraction(n_504, n),
         fraction_of_runs_within_slo=None if slo is None else share_of_runs(n_503 <= slo.max_fraction_503 * n),
-        latency_p50_s=quantile(latency, 0.5),
-        latency_p99_s=quantile(latency, 0.99),
+        latency_p50_s=quantile(results, 0.5),
+        latency_p99_s=quantile(results, 0.99),
         mean_replicas=mean(np.array([r.ready_s for r in results]) / observed_s),
         replica_hours=mean(np.array([r.paid_s for r in results]) / 3600),
         causes_503={c.label: None if n_503.sum() == 0 else share(causes[:, c], n_503) for c in Cause},
@@ -70,12 +74,12 @@ def fraction(hits: FloatArray, trials: FloatArray) -> Estimate:
 
     hits, trials: shape (R,). With fewer than RESOLVED_HITS replications that saw a hit (unless all did) the estimate is
     unresolved and `high` an upper bound: the share of runs that see any hit is below 1 - (1 - confidence)^(1/R) when
-    none did (its Clopper-Pearson bound otherwise), and a run's fraction is taken to be at most the largest seen (1
-    when none was).
+    none did (its Clopper-Pearson bound otherwise), and such a run is taken to lose at most the largest fraction seen
+    or CLUSTER requests, whichever is more.
     """
     replications = len(hits)
     if trials.sum() == 0:
-        raise ValueError("no requests: a fraction of nothing is not an estimate")
+        raise NoVerdictError("no request arrives in the time that counts: there is nothing to estimate")
     p = float(hits.sum() / trials.sum())
     saw = int((hits > 0).sum())
     low, high = 0.0, 1.0
@@ -84,7 +88,8 @@ def fraction(hits: FloatArray, trials: FloatArray) -> Estimate:
         low, high = p * math.exp(-spread), p * math.exp(spread)
     resolved = replications > 1 and (saw >= RESOLVED_HITS or saw == replications)
     if not resolved:
-        largest = float(np.max(hits[trials > 0] / trials[trials > 0])) if saw else 1.0
+        seen = float(np.max(hits[trials > 0] / trials[trials > 0]))
+        largest = min(1.0, max(seen, CLUSTER / float(trials.mean())))
         low, high = 0.0, max(high if p > 0 else 0.0, clopper_pearson_high(saw, replications) * largest)
     return Estimate(value=p, low=low, high=min(high, 1.0), replications=replications, resolved=resolved)
 
@@ -110,7 +115,7 @@ def mean(values: FloatArray) -> Estimate:
     return Estimate(
         value=value,
         low=max(0.0, value - spread) if n > 1 else 0.0,
-        high=value + spread if n > 1 else value,
+        high=value + spread if n > 1 else math.inf,
         replications=n,
         resolved=n > 1,
     )
@@ -124,21 +129,23 @@ def share_of_runs(kept: npt.NDArray[np.bool_]) -> Estimate:
     )
 
 
-def quantile(histograms: IntArray, q: float) -> Estimate | None:
-    """The q-quantile of latency in seconds, None without answers. histograms: shape (R, buckets).
+def quantile(results: Sequence[ReplicateResult], q: float) -> Estimate | None:
+    """The q-quantile of latency in seconds over replications, None without answers.
 
     The interval maps the interval of the share of answers below the estimate back through the pooled histogram
     (Woodruff).
     """
-    pooled = histograms.sum(axis=0)
+    pooled = np.zeros(LATENCY_BUCKETS, dtype=np.int64)
+    for r in results:
+        pooled[r.latency_bucket] += r.latency_count
     total = int(pooled.sum())
     if total == 0:
         return None
     cumulative = np.cumsum(pooled)
     bucket = _bucket_at(cumulative, q * total)
-    answers = histograms.sum(axis=1).astype(np.float64)
-    below = histograms[:, : bucket + 1].sum(axis=1).astype(np.float64)
-    replications = len(histograms)
+    answers = np.array([r.latency_count.sum() for r in results], dtype=np.float64)
+    below = np.array([r.latency_count[r.latency_bucket <= bucket].sum() for r in results], dtype=np.float64)
+    replications = len(results)
     spread = 1.0
     if replications > 1:
         spread = _t(replications) * _ratio_error(below, answers, float(below.sum() / total))

@@ -294,6 +294,11 @@ class VerdictWord(StrEnum):
     UNDECIDED = "undecided"
     INVALID = "invalid"
 
+    @property
+    def exit_code(self) -> int:
+        """How a command ends that judges: 0 kept, 1 not kept, 3 no verdict possible."""
+        return {VerdictWord.PASS: 0, VerdictWord.FAIL: 1}.get(self, 3)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 
 from planner.errors import InputError
 from planner.model import REPLICA_COLUMNS, REQUEST_COLUMNS, ReplicaLog, RequestLog
+
+T = TypeVar("T", RequestLog, ReplicaLog)
 
 _FLOATS = {"scheduled_s", "sent_s", "start_s", "finish_s", "service_time_s", "time_s"}
 
@@ -22,8 +24,7 @@ def write_requests(path: Path, log: RequestLog, extra: Mapping[str, Any] | None 
 
 
 def read_requests(path: Path) -> RequestLog:
-    columns = _read(path, REQUEST_COLUMNS)
-    return RequestLog(**columns)
+    return _checked(path, RequestLog, _read(path, REQUEST_COLUMNS))
 
 
 def write_replicas(path: Path, log: ReplicaLog) -> None:
@@ -31,8 +32,14 @@ def write_replicas(path: Path, log: ReplicaLog) -> None:
 
 
 def read_replicas(path: Path) -> ReplicaLog:
-    columns = _read(path, REPLICA_COLUMNS)
-    return ReplicaLog(**columns)
+    return _checked(path, ReplicaLog, _read(path, REPLICA_COLUMNS))
+
+
+def _checked(path: Path, log: type[T], columns: dict[str, Any]) -> T:
+    try:
+        return log(**columns)
+    except ValueError as error:
+        raise InputError(f"{path}: {error}") from None
 
 
 def _write(path: Path, columns: Mapping[str, Any]) -> None:

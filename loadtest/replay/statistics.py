@@ -17,7 +17,7 @@ MIN_ACHIEVED_FRACTION = 0.99
 MAX_LATE_FRACTION = 0.01
 MAX_SEND_ERROR_P99_S = 0.050
 
-_NOT_COUNTED = (Outcome.IN_FLIGHT_AT_STOP, Outcome.UNRESOLVED)
+NOT_COUNTED = (Outcome.IN_FLIGHT_AT_STOP, Outcome.UNRESOLVED)
 """Sent, but nobody knows the answer: left out of the denominator of fraction_503."""
 
 
@@ -30,7 +30,7 @@ def observed(run: Observed, *, warm_up_s: float, duration_s: float) -> dict[str,
     window = (log.scheduled_s >= warm_up_s) & (log.scheduled_s < duration_s)
     outcome = log.outcome[window]
     counts = np.bincount(outcome, minlength=len(Outcome))
-    answered = int(sum(counts[o] for o in SENT if o not in _NOT_COUNTED))
+    answered = int(sum(counts[o] for o in SENT if o not in NOT_COUNTED))
     ok = window & (log.outcome == Outcome.OK)
     service = log.service_time_s[ok]
     service = service[np.isfinite(service)]

@@ -45,7 +45,7 @@ def alternatives(scenario: Scenario) -> Iterator[Alternative]:
             if count != deployment.min_replicas:
                 changed = replace(deployment, min_replicas=count)
                 yield _changed(scenario, "autoscale_min_replicas", str(count), deployment=changed)
-        for factor in (0.5, 1.5):
+        for factor in (0.5, 1.5) if scenario.cold_start.mean_s > 0 else ():
             change = f"x {factor:g} ({scenario.cold_start.mean_s * factor:.3g} s)"
             yield _changed(scenario, "cold_start", change, cold_start=Scaled(scenario.cold_start, factor))
     for factor in (0.8, 1.2):

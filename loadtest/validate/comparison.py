@@ -8,7 +8,7 @@ scenario's service times are on trial against times that the run has measured: t
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,9 @@ from planner.model import FloatArray
 
 ERROR_RATE = 0.01
 """Chance that a correct model fails, all statistics together, at most."""
+
+SERVICE_TIME_RESOLUTION = 0.01
+"""A mean service time is measured to within this share: a worker that sleeps oversleeps."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,11 +49,15 @@ def compare(seen: Observation, prediction: Prediction) -> list[Statistic]:
     largest = _distances(np.cumsum(seen.bin_503), cumulative, lambda gap: np.abs(gap).max(axis=-1))
     statistics.append(_one_sided("largest_distance_of_cumulative_503s", *largest, rate))
     if seen.bin_ready is not None:
-        average = _distances(seen.bin_ready, prediction.bin_ready, lambda gap: np.abs(gap).mean(axis=-1))
+        after = slice(min(seen.first_bin, len(seen.bin_ready) - 1), None)
+        gaps = (seen.bin_ready[after], prediction.bin_ready[:, after])
+        average = _distances(*gaps, lambda gap: np.abs(gap).mean(axis=-1))
         statistics.append(_one_sided("mean_distance_of_ready_replicas", *average, rate))
     if prediction.drawn_service_mean_s is not None and on_trial:
         measured = float(np.nanmean(seen.service_time_s))
-        statistics.append(_two_sided("mean_service_time_s", measured, prediction.drawn_service_mean_s, rate))
+        mean_s = _two_sided("mean_service_time_s", measured, prediction.drawn_service_mean_s, rate)
+        margin = SERVICE_TIME_RESOLUTION * measured
+        statistics.append(replace(mean_s, low=mean_s.low - margin, high=mean_s.high + margin))
     return statistics
 
 

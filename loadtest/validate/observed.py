@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from loadtest.replay.statistics import NOT_COUNTED
 from loadtest.runfolder import RunFolder
+from planner.errors import InputError
 from planner.model import FloatArray, IntArray, Outcome, ReplicaLog, RequestLog
 from planner.scenario import Scenario
 from planner.sim.engine import BIN_S
@@ -15,18 +17,17 @@ from planner.sim.engine import BIN_S
 FEWEST_OVERHEADS = 30
 """Measured overheads to draw from; with fewer, the scenario's own overhead is used."""
 
-_UNKNOWN = (Outcome.IN_FLIGHT_AT_STOP, Outcome.UNRESOLVED)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Observation:
     """The sent requests of a run, sorted by send time, and its replicas over time.
 
-    All of shape (n,): request, their numbers in the schedule; sent_s, in [0, duration); service_time_s, NaN where the run
-    does not know it; send_error_s, how much later than planned each left, a sample of the machine's timing noise.
+    All of shape (n,): request, their numbers in the schedule; sent_s, in [0, duration); service_time_s, NaN where the
+    run does not know it; send_error_s, how much later than planned each left, a sample of the machine's timing noise.
     overhead_s: time from dispatch to answer less the time in the worker, of the answers that tell (the lab's); may be
     empty. bin_503: 503s by the second of their send. bin_ready: mean ready replicas in each second, None where the run
-    could not see replicas.
+    could not see replicas. first_bin: the first second that lies wholly after the warm-up. on_tick: the run's time 0 is
+    a tick of the autoscaler.
     """
 
     request: IntArray
@@ -39,6 +40,8 @@ class Observation:
     n_503: int
     bin_503: IntArray
     bin_ready: FloatArray | None
+    first_bin: int
+    on_tick: bool
     service_times_from: str
     summary: dict[str, Any]
 
@@ -49,12 +52,14 @@ class Observation:
 
 def observe(folder: RunFolder, scenario: Scenario) -> Observation:
     """Read a run folder; `scenario` gives the duration and the warm-up."""
-    log, schedule, summary = folder.read_requests(), folder.read_schedule(), folder.read_summary()
+    log, schedule, summary = folder.read_requests(), folder.read_schedule(), _complete(folder)
+    if len(log) != len(schedule):
+        raise InputError(f"{folder.requests}: {len(log)} rows, the schedule has {len(schedule)}")
     sent = np.flatnonzero(np.isfinite(log.sent_s))
     sent = sent[np.argsort(log.sent_s[sent], kind="stable")]
     # A send that slips past the end of the scenario belongs to its last instant.
     sent_s = np.clip(log.sent_s[sent], 0.0, np.nextafter(scenario.duration_s, 0.0))
-    known = ~np.isin(log.outcome[sent], _UNKNOWN)
+    known = ~np.isin(log.outcome[sent], NOT_COUNTED)
     counted = known & (log.scheduled_s[sent] >= scenario.warm_up_s) & (log.scheduled_s[sent] < scenario.duration_s)
     is_503 = counted & (log.outcome[sent] == Outcome.STATUS_503)
     bins = max(1, int(np.ceil(scenario.duration_s / BIN_S)))
@@ -71,10 +76,20 @@ def observe(folder: RunFolder, scenario: Scenario) -> Observation:
         requests=int(counted.sum()),
         n_503=int(is_503.sum()),
         bin_503=np.bincount((sent_s[is_503] / BIN_S).astype(np.int64), minlength=bins),
-        bin_ready=None if replicas is None else mean_in_bins(replicas, bins, scenario.duration_s),
+        bin_ready=None if replicas is None or len(replicas) == 0 else mean_in_bins(replicas, bins, scenario.duration_s),
+        first_bin=int(np.ceil(scenario.warm_up_s / BIN_S)),
+        on_tick=bool(summary.get("aligned_to_tick")),
         service_times_from=_source(measured, planned),
         summary=summary,
     )
+
+
+def _complete(folder: RunFolder) -> dict[str, Any]:
+    summary = folder.read_summary()
+    for part, key in (("generator", "problems"), ("generator", "valid"), ("books", "planned"), ("books", "sent")):
+        if key not in (summary.get(part) or {}):
+            raise InputError(f"{folder.summary}: {part}.{key} is missing: not the summary of a replay")
+    return summary
 
 
 def _overheads(log: RequestLog) -> FloatArray:

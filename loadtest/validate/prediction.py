@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -66,8 +67,15 @@ def predict(
     def make(replicate: int) -> tuple[ReplicateResult, float]:
         services = _service_times(scenario, seen, replicate, use_known_service_times) * service_factor
         arrivals, noisy = _with_timing_noise(scenario, seen, services, replicate)
-        result = simulate_requests(scenario, [arrivals], iter([noisy]), cold_starts(scenario, replicate))
-        return result, float(services.mean())
+        result = simulate_requests(
+            scenario,
+            [arrivals],
+            iter([noisy]),
+            cold_starts(scenario, replicate),
+            tick_offset_s=_tick_offset_s(scenario, seen, replicate),
+        )
+        measured = np.isfinite(seen.service_time_s)
+        return result, float(services[measured].mean()) if measured.any() else math.nan
 
     return _gather(in_order(make, replicates, cores), on_done, on_trial=not use_known_service_times)
 
@@ -91,6 +99,14 @@ def _with_timing_noise(
     arrivals = np.minimum(seen.sent_s + delay_s, np.nextafter(scenario.duration_s, 0.0))
     order = np.argsort(arrivals, kind="stable")
     return arrivals[order], np.maximum(services + noise_s, -scenario.deployment.router_overhead_s)[order]
+
+
+def _tick_offset_s(scenario: Scenario, seen: Observation, replicate: int) -> float:
+    """Where the autoscaler's ticks fall: on the run's time 0 if it was put there, else anywhere."""
+    if seen.on_tick:
+        return 0.0
+    share = block_generator(scenario.seed, replicate, Stream.TIMING, 1).random()
+    return -share * scenario.deployment.refresh_period_s
 
 
 def _overhead_noise(scenario: Scenario, seen: Observation) -> FloatArray:

@@ -17,9 +17,8 @@ from loadtest.validate.prediction import FEWEST_REPLICATES, REPLICATES, Predicti
 from planner.documents import estimate_document, scenario_document
 from planner.model import Verdict, VerdictWord
 from planner.scenario import Scenario
+from planner.service import ServiceTime
 from planner.sim.engine import BIN_S
-
-EXIT_CODES = {VerdictWord.PASS: 0, VerdictWord.FAIL: 1, VerdictWord.UNDECIDED: 3, VerdictWord.INVALID: 3}
 
 BAND = 0.95
 """Share of single runs within the bands drawn over time (for the eye; verdicts use `comparison`)."""
@@ -39,7 +38,7 @@ class Validation:
 
     @property
     def exit_code(self) -> int:
-        return EXIT_CODES[self.verdict.word]
+        return self.verdict.word.exit_code
 
 
 def validate(
@@ -60,7 +59,7 @@ def validate(
     scenario = replace(scenario, duration_s=run_scenario.duration_s, warm_up_s=run_scenario.warm_up_s)
     if reasons := _invalid(seen):
         return _without_prediction(seen, reasons)
-    on_trial = scenario.service_time.describe() != run_scenario.service_time.describe()
+    on_trial = not _same(scenario.service_time, run_scenario.service_time)
     prediction = predict(
         scenario, seen, replicates=replicates, cores=cores, use_known_service_times=not on_trial, on_done=on_done
     )
@@ -76,6 +75,13 @@ def validate(
     verdict = _verdict(seen, prediction, statistics, judged)
     document = _document(seen, prediction, statistics, judged, verdict, on_trial)
     return Validation(verdict=verdict, document=document | {"scenario": scenario_document(scenario)})
+
+
+def _same(one: ServiceTime, other: ServiceTime) -> bool:
+    """Equal in every field, arrays included."""
+    if type(one) is not type(other):
+        return False
+    return all(np.array_equal(value, vars(other)[name]) for name, value in vars(one).items())
 
 
 def validate_run(folder: RunFolder, scenario: Scenario) -> Validation:

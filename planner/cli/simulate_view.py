@@ -12,6 +12,19 @@ _SLO_WORDS = {
     "undecided": "The SLO is undecided: its bound lies inside an interval. More --replications narrow it.",
 }
 
+_SHOWN = (
+    "api",
+    "autoscaler",
+    "autoscale_min_replicas",
+    "autoscale_max_replicas",
+    "autoscale_target_utilization",
+    "autoscale_refresh_seconds",
+    "replica_max_concurrent_requests",
+    "max_request_wait_time_ms",
+    "scoring_timeout_ms",
+    "initial_replicas",
+)
+
 
 def show(document: dict[str, Any]) -> None:
     for warning in document["warnings"]:
@@ -33,7 +46,7 @@ def show(document: dict[str, Any]) -> None:
 def _show_scenario(scenario: dict[str, Any]) -> None:
     print(f"{scenario['name']}: {scenario['shows']}")
     print(f"  {scenario['arrivals']}; service time {scenario['service_time']}; cold start {scenario['cold_start']}")
-    settings = scenario["settings"].items()
+    settings = [(name, v) for name, v in scenario["settings"].items() if name in _SHOWN]
     print("  " + ", ".join(f"{name} {v:g}" if isinstance(v, float) else f"{name} {v}" for name, v in settings))
 
 

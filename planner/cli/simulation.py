@@ -20,8 +20,6 @@ from planner.sim.engine import ReplicateResult, compile_kernel
 from planner.sim.replications import DEFAULT_REPLICATIONS, replicate
 from planner.slo import judge
 
-EXIT_CODES = {VerdictWord.PASS: 0, VerdictWord.FAIL: 1, VerdictWord.UNDECIDED: 3, VerdictWord.INVALID: 3}
-
 
 def cores() -> int:
     """Cores this process may use."""
@@ -55,7 +53,7 @@ def simulate(scenario: Scenario, replications: int | None = None) -> dict[str, A
         "command": "simulate",
         "scenario": scenario_document(scenario),
         **measures_document(measures),
-        **_other_reading_of_stamps(scenario, len(results)),
+        **({} if interrupted else _other_reading_of_stamps(scenario, len(results))),
         "slo": verdict_document(None if scenario.slo is None else judge(scenario.slo, measures)),
         "engine_seconds": engine_seconds,
         "requests_per_second": measures.requests / engine_seconds,
@@ -69,7 +67,7 @@ def exit_code(document: dict[str, Any]) -> int:
     """0: the SLO is kept or there is none, 1: broken, 3: undecided, 130: interrupted."""
     if document["interrupted"]:
         return 130
-    return 0 if document["slo"] is None else EXIT_CODES[VerdictWord(document["slo"]["verdict"])]
+    return 0 if document["slo"] is None else VerdictWord(document["slo"]["verdict"]).exit_code
 
 
 def _other_reading_of_stamps(scenario: Scenario, replications: int) -> dict[str, Any]:

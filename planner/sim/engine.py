@@ -51,8 +51,9 @@ class ReplicateResult:
     """Ready replica-seconds in [warm_up, duration)."""
     paid_s: float
     """Replica-seconds that exist in [0, duration)."""
-    latency: IntArray
-    """Latencies of 200 answers: histogram in the buckets of `planner.sim.layout`."""
+    latency_bucket: IntArray
+    """Latencies of 200 answers: the buckets of `planner.sim.layout` that hold any, and how many each holds."""
+    latency_count: IntArray
     bin_s: float
     bin_requests: IntArray
     bin_503: IntArray
@@ -93,14 +94,17 @@ def simulate_requests(
     *,
     bin_s: float = BIN_S,
     with_log: bool = False,
+    tick_offset_s: float = 0.0,
 ) -> ReplicateResult:
     """Simulate the scenario's deployment under given requests.
 
     arrivals: blocks of sorted times in [0, duration). services, cold_start_draws: blocks of any length, together at
     least as long as needed. with_log keeps every request and so needs memory for all of them.
+    tick_offset_s, in (-period, 0]: tick k comes at k period + it, for an autoscaler that was not started at time 0.
     """
     blocks: Iterable[FloatArray] = [np.concatenate([np.empty(0), *arrivals])] if with_log else iter(arrivals)
-    run = _Run(scenario, cold_start_draws, bin_s, len(blocks[0]) if isinstance(blocks, list) else None)
+    log_requests = len(blocks[0]) if isinstance(blocks, list) else None
+    run = _Run(scenario, cold_start_draws, bin_s, log_requests, tick_offset_s)
     service_times = _Rechunked(services)
     for block in blocks:
         run.feed(block, service_times.take(len(block)), is_last=False)
@@ -128,10 +132,17 @@ def compile_kernel() -> None:
 class _Run:
     """One kernel run: holds what the kernel may ask to be enlarged."""
 
-    def __init__(self, scenario: Scenario, draws: Iterator[FloatArray], bin_s: float, log_requests: int | None) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        draws: Iterator[FloatArray],
+        bin_s: float,
+        log_requests: int | None,
+        tick_offset_s: float,
+    ) -> None:
         deployment = scenario.deployment
         self._settings: Settings = make_settings(
-            deployment, scenario.duration_s, scenario.warm_up_s, bin_s, log_requests
+            deployment, scenario.duration_s, scenario.warm_up_s, bin_s, log_requests, tick_offset_s
         )
         self._state = new_state(deployment, self._settings)
         self._out: Output = new_output(self._settings)
@@ -182,14 +193,15 @@ class _Run:
         bins = s.layout.bins
         widths = np.diff(np.minimum(np.arange(bins + 1) * s.bin_s, s.duration_s))
         result = ReplicateResult(
-            outcomes=count[I_OUTCOME:I_CAUSE],
-            causes=count[I_CAUSE:I_LATENCY],
+            outcomes=count[I_OUTCOME:I_CAUSE].copy(),
+            causes=count[I_CAUSE:I_LATENCY].copy(),
             ready_s=float(total[READY_SECONDS]),
             paid_s=float(total[PAID_SECONDS]),
-            latency=count[I_LATENCY:I_BINS],
+            latency_bucket=(buckets := np.flatnonzero(count[I_LATENCY:I_BINS])),
+            latency_count=count[I_LATENCY:I_BINS][buckets],
             bin_s=s.bin_s,
-            bin_requests=count[I_BINS : I_BINS + bins],
-            bin_503=count[I_BINS + bins :],
+            bin_requests=count[I_BINS : I_BINS + bins].copy(),
+            bin_503=count[I_BINS + bins :].copy(),
             bin_ready=total[F_BINS : F_BINS + bins] / widths,
             bin_desired=total[F_BINS + bins :] / widths,
         )

@@ -34,13 +34,19 @@ def tick(s, i, f, memory, out, now_s, cold_starts, used_before):
     current = i[STARTING] + i[READY]
     seen = Observation(number, signal(s, i, f, number, now_s), current, i[READY])
     decision = decide(s.policy, memory, seen)
-    add_to_bins(s, out, F_BINS + s.layout.bins, (number - 1) * s.period_s, now_s, i[DESIRED])
+    add_to_bins(s, out, F_BINS + s.layout.bins, _last_tick_s(s, number), now_s, i[DESIRED])
     i[DESIRED] = decision.desired
     i[TICK] = number + 1
     for _ in range(decision.new_current - current):
         _create(s, i, f, now_s, cold_starts[i[CREATED] - used_before])
     for _ in range(current - decision.new_current):
         _remove_one(s, i, f, out, now_s)
+
+
+@inlined
+def _last_tick_s(s, number):
+    """The tick before tick `number`; the start, before the first."""
+    return max(0.0, (number - 1) * s.period_s + s.tick_offset_s) if number > 1 else 0.0
 
 
 @compiled
@@ -63,7 +69,7 @@ def become_ready(s, i, f, out, now_s):
 def settle(s, i, f, out, now_s):
     """At the end: bring the integrals up to the duration and pay for the replicas that still exist."""
     integrate_ready(s, i, f, out, max(s.duration_s, now_s))
-    add_to_bins(s, out, F_BINS + s.layout.bins, (i[TICK] - 1) * s.period_s, s.duration_s, i[DESIRED])
+    add_to_bins(s, out, F_BINS + s.layout.bins, _last_tick_s(s, i[TICK]), s.duration_s, i[DESIRED])
     for slot in range(s.layout.replicas):
         if i[s.layout.i_phase + slot] != PHASE_NONE:
             pay(s, out, f[s.layout.f_created + slot], s.duration_s)

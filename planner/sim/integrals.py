@@ -35,7 +35,7 @@ def integrate_level(s, i, f, now_s):
     """Carry the area under the signal on to now, noting it at every instant at which the window of a tick starts."""
     height = level(s, i)
     while i[NEXT_PROBE] - i[TICK] < s.layout.probes - 1:
-        probe_s = max(0.0, i[NEXT_PROBE] * s.period_s - s.utilization_window_s)
+        probe_s = max(0.0, i[NEXT_PROBE] * s.period_s + s.tick_offset_s - s.utilization_window_s)
         if probe_s > now_s:
             break
         area = f[LEVEL_AREA] + height * (probe_s - f[LEVEL_SINCE])

@@ -108,7 +108,7 @@ def _next_event(s, i, f, arrival_s, more_arrivals):
         if expiry_s <= time_s:
             time_s = expiry_s
             kind = _EXPIRY
-    tick_s = i[TICK] * s.period_s
+    tick_s = i[TICK] * s.period_s + s.tick_offset_s
     if tick_s <= time_s:
         time_s = tick_s
         kind = _TICK

@@ -91,6 +91,7 @@ class Settings(NamedTuple):
     workers: int
     max_replicas: int
     period_s: float
+    tick_offset_s: float
     max_wait_s: float
     scoring_timeout_s: float
     router_overhead_s: float
@@ -142,9 +143,14 @@ class Output(NamedTuple):
 
 @lru_cache(maxsize=256)
 def make_settings(
-    deployment: Deployment, duration_s: float, warm_up_s: float, bin_s: float, log_requests: int | None = None
+    deployment: Deployment,
+    duration_s: float,
+    warm_up_s: float,
+    bin_s: float,
+    log_requests: int | None = None,
+    tick_offset_s: float = 0.0,
 ) -> Settings:
-    """log_requests: how many requests the logs are for; None: no logs."""
+    """log_requests: how many requests the logs are for, None: no logs. tick_offset_s: tick k is at k period + it."""
     policy = settings_of(deployment)
     layout = _layout(
         replicas=max(deployment.max_replicas, deployment.initial_count),
@@ -163,6 +169,7 @@ def make_settings(
         workers=deployment.worker_count,
         max_replicas=deployment.max_replicas,
         period_s=float(deployment.refresh_period_s),
+        tick_offset_s=float(tick_offset_s),
         max_wait_s=float(deployment.max_request_wait_s),
         scoring_timeout_s=float(deployment.scoring_timeout_s),
         router_overhead_s=float(deployment.router_overhead_s),

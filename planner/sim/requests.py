@@ -39,7 +39,7 @@ HEADROOM_TOO_SMALL = int(Cause.HEADROOM_TOO_SMALL)
 @inlined
 def arrive(s, i, f, out, arrival_s, service_s, request):
     if arrival_s >= s.warm_up_s:
-        out.counts[I_BINS + int(arrival_s / s.bin_s)] += 1
+        out.counts[I_BINS + _bin(s, arrival_s)] += 1
     if i[FREE] > 0:
         slot = i[s.layout.i_tree + 1]
         dispatch(s, i, f, out, slot, arrival_s, arrival_s, service_s, request)
@@ -144,6 +144,11 @@ def _count_answer(s, out, request, arrival_s, answer_s, outcome):
 
 
 @inlined
+def _bin(s, arrival_s):
+    return min(int(arrival_s / s.bin_s), s.layout.bins - 1)  # the quotient may round up at the very end
+
+
+@inlined
 def _latency_bucket(latency_s):
     if latency_s <= 0.0:
         return 0
@@ -163,7 +168,7 @@ def _answer_503(s, i, out, now_s, arrival_s, request):
         cause = AT_MAX_REPLICAS
     if arrival_s >= s.warm_up_s:
         out.counts[I_CAUSE + cause] += 1
-        out.counts[I_BINS + s.layout.bins + int(arrival_s / s.bin_s)] += 1
+        out.counts[I_BINS + s.layout.bins + _bin(s, arrival_s)] += 1
     _count_answer(s, out, request, arrival_s, now_s, STATUS_503)
     if s.layout.log_requests > 0:
         out.request_i[2 * s.layout.log_requests + request] = cause

@@ -22,9 +22,18 @@ from planner.workload import cold_starts
 
 
 def write_run(
-    path: Path, scenario: Scenario, *, world: Scenario | None = None, number: int = 0, late_s: float = 0.0
+    path: Path,
+    scenario: Scenario,
+    *,
+    world: Scenario | None = None,
+    number: int = 0,
+    late_s: float = 0.0,
+    tick_offset_s: float | None = None,
 ) -> RunFolder:
-    """Replay `scenario` against an endpoint that behaves like `world` (default: the scenario) with its own draws."""
+    """Replay `scenario` against an endpoint that behaves like `world` (default: the scenario) with its own draws.
+
+    tick_offset_s: the endpoint's ticks fall there and it does not say so; None: the run starts on a tick.
+    """
     path.mkdir(parents=True)
     folder = RunFolder(path)
     save_copy(scenario, path)
@@ -43,6 +52,7 @@ def write_run(
         iter([schedule.service_time_s[order] + overhead_s[order]]),
         cold_starts(actual, 10_000 + number),
         with_log=True,
+        tick_offset_s=tick_offset_s or 0.0,
     )
     assert result.requests is not None
     assert result.replicas is not None
@@ -60,6 +70,7 @@ def write_run(
         {
             "ended": "complete",
             "message": None,
+            "aligned_to_tick": tick_offset_s is None,
             "endpoint": {"is_lab": True},
             "books": balance(schedule, seen),
             "generator": generator(seen),

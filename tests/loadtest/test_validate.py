@@ -14,7 +14,9 @@ from loadtest.validate.comparison import ERROR_RATE, compare
 from loadtest.validate.observed import mean_in_bins, observe
 from loadtest.validate.prediction import FEWEST_REPLICATES, predict
 from loadtest.validate.verdict import Validation, validate
+from planner.errors import InputError
 from planner.model import ReplicaLog
+from planner.records import write_replicas, write_requests
 from planner.scenario import Scenario
 from planner.scenario_file import load
 from planner.service import Scaled
@@ -86,6 +88,48 @@ def test_a_failure_names_what_would_explain_it(tmp_path: Path, quickstart: Scena
     assert document["verdict"] == "fail"
     assert "cold_start" in [change["setting"] for change in document["explanations"]]
     assert "cold_start" in " ".join(document["reasons"])
+
+
+@pytest.mark.parametrize("offset_s", [-0.1, -0.5, -0.9])
+def test_ticks_that_the_endpoint_does_not_show_are_no_error_of_the_model(
+    tmp_path: Path, quickstart: Scenario, offset_s: float
+) -> None:
+    document = judged(tmp_path, quickstart, tick_offset_s=offset_s).document
+    assert document["verdict"] == "pass", document["reasons"]
+
+
+def test_what_happens_in_the_warm_up_is_not_judged(tmp_path: Path, quickstart: Scenario) -> None:
+    scenario = replace(quickstart, warm_up_s=40.0)
+    folder = write_run(tmp_path / "run", scenario)
+    log = folder.read_replicas()
+    assert log is not None
+    write_replicas(folder.replicas, replace(log, ready=np.where(log.time_s < 30, log.ready + 2, log.ready)))
+    by_name = {
+        s["name"]: s for s in validate(folder, scenario, scenario, alternative_replicates=2).document["statistics"]
+    }
+    assert by_name["mean_distance_of_ready_replicas"]["inside"]
+
+
+@pytest.mark.parametrize(
+    ("part", "content", "message"),
+    [
+        ("summary.json", b"{}", "generator.problems is missing"),
+        ("requests.parquet", b"PAR1", "not a readable Parquet file"),
+        ("validation", None, ""),
+    ],
+)
+def test_a_broken_run_folder_is_bad_input(
+    tmp_path: Path, quickstart: Scenario, part: str, content: bytes | None, message: str
+) -> None:
+    folder = write_run(tmp_path / "run", quickstart)
+    if content is None:  # a log of another run, shorter than the schedule
+        log = folder.read_requests()
+        write_requests(folder.requests, type(log)(**{name: column[:100] for name, column in vars(log).items()}))
+        message = "100 rows, the schedule has"
+    else:
+        (folder.path / part).write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        validate(folder, quickstart, quickstart)
 
 
 def test_a_generator_that_lagged_is_invalid_even_where_the_503s_agree(tmp_path: Path, quickstart: Scenario) -> None:

@@ -234,3 +234,11 @@ def test_impossible_processes_cannot_be_made(make: Callable[[], object], message
 def test_no_traffic_is_no_arrivals() -> None:
     assert len(times(constant(0, 100, 1))) == 0
     assert len(times(constant(0.001, 1, 0))) == 0
+
+
+def test_bursty_arrivals_on_a_rising_ramp_stay_sorted() -> None:
+    """Gaps of CV 5 are often so small that the inverse rate returned two times in the wrong order, an ulp apart."""
+    profile = RateProfile(np.array([0.0, 60.0, 600.0]), np.array([0.5, 20.0]), np.array([20.0, 140.0]))
+    for replicate in range(20):
+        times = np.concatenate(list(Renewal(profile, cv=5.0).blocks(1, replicate)))
+        assert (np.diff(times) >= 0).all()

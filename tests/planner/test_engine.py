@@ -126,5 +126,15 @@ def test_a_cold_start_of_zero_leaves_no_lag() -> None:
 
 
 def _assert_equal(left: ReplicateResult, right: ReplicateResult) -> None:
-    for name in ("outcomes", "causes", "latency", "bin_503", "bin_ready", "bin_desired", "ready_s", "paid_s"):
+    for name in (
+        "outcomes",
+        "causes",
+        "latency_bucket",
+        "latency_count",
+        "bin_503",
+        "bin_ready",
+        "bin_desired",
+        "ready_s",
+        "paid_s",
+    ):
         np.testing.assert_array_equal(getattr(left, name), getattr(right, name))

@@ -89,6 +89,15 @@ def test_same_as_the_reference_at_any_times(case: Case) -> None:
 def test_blocks_change_nothing(case: Case) -> None:
     whole = run_kernel(case, with_log=False)
     parts = run_kernel(case, with_log=False, block=1)
-    for name in ("outcomes", "causes", "latency", "bin_requests", "bin_503", "bin_ready", "bin_desired"):
+    for name in (
+        "outcomes",
+        "causes",
+        "latency_bucket",
+        "latency_count",
+        "bin_requests",
+        "bin_503",
+        "bin_ready",
+        "bin_desired",
+    ):
         np.testing.assert_array_equal(getattr(whole, name), getattr(parts, name))
     assert (whole.ready_s, whole.paid_s) == (parts.ready_s, parts.paid_s)
