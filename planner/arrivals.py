@@ -6,7 +6,6 @@ To add one: a frozen class with the members of `ArrivalProcess`, a branch in `pl
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -17,6 +16,7 @@ from planner.draws import LARGEST_BLOCK, Stream, block_generator, block_size
 from planner.errors import InputError
 from planner.model import FloatArray
 from planner.rates import RateProfile
+from planner.service import LARGEST_CV, SMALLEST_CV
 
 
 class ArrivalProcess(Protocol):
@@ -51,8 +51,8 @@ class Renewal:
     cv: float = 1.0
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.cv) and self.cv >= 0):
-            raise InputError(f"cv = {self.cv}, must be at least 0")
+        if not (self.cv == 0 or SMALLEST_CV <= self.cv <= LARGEST_CV):
+            raise InputError(f"cv = {self.cv}, must be 0 (regular) or from {SMALLEST_CV:g} to {LARGEST_CV:g}")
 
     @property
     def fixed_count(self) -> int | None:

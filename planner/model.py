@@ -16,6 +16,11 @@ from planner.errors import InputError
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
+MOST_REPLICAS = 100_000
+MOST_PER_REPLICA = 10_000
+SHORTEST_PERIOD_S = 1e-3
+"""Bounds that no deployment reaches; beyond them a simulation would only run out of memory or time."""
+
 V2_SCALE_DOWN_TICKS = 20
 """Ticks in the scale-down window of `api: v2` ("around 20 times of the scale up refresh interval")."""
 
@@ -135,8 +140,8 @@ class Deployment:
                 (
                     "max_replicas",
                     self.max_replicas,
-                    self.max_replicas >= self.min_replicas,
-                    f"at least min_replicas ({self.min_replicas})",
+                    self.min_replicas <= self.max_replicas <= MOST_REPLICAS,
+                    f"at least min_replicas ({self.min_replicas}) and at most {MOST_REPLICAS}",
                 ),
                 (
                     "target_utilization_percent",
@@ -144,16 +149,26 @@ class Deployment:
                     1 <= self.target_utilization_percent <= 100,
                     "an integer percent from 1 to 100",
                 ),
-                ("refresh_period_s", self.refresh_period_s, _positive(self.refresh_period_s), "above 0"),
+                (
+                    "refresh_period_s",
+                    self.refresh_period_s,
+                    _positive(self.refresh_period_s) and self.refresh_period_s >= SHORTEST_PERIOD_S,
+                    f"at least {SHORTEST_PERIOD_S:g}",
+                ),
                 (
                     "max_concurrent_requests",
                     self.max_concurrent_requests,
-                    self.max_concurrent_requests >= 1,
-                    "at least 1",
+                    1 <= self.max_concurrent_requests <= MOST_PER_REPLICA,
+                    f"from 1 to {MOST_PER_REPLICA}",
                 ),
                 ("max_request_wait_s", self.max_request_wait_s, _not_negative(self.max_request_wait_s), "at least 0"),
                 ("scoring_timeout_s", self.scoring_timeout_s, _positive(self.scoring_timeout_s), "above 0"),
-                ("worker_count", self.worker_count, self.worker_count >= 1, "at least 1"),
+                (
+                    "worker_count",
+                    self.worker_count,
+                    1 <= self.worker_count <= MOST_PER_REPLICA,
+                    f"from 1 to {MOST_PER_REPLICA}",
+                ),
                 ("router_overhead_s", self.router_overhead_s, _not_negative(self.router_overhead_s), "at least 0"),
                 (
                     "initial_replicas",

@@ -10,6 +10,9 @@ import numpy as np
 from planner.errors import InputError
 from planner.model import FloatArray
 
+LARGEST_RATE_RPS = 1e7
+"""Per second; far above what a router takes (5,000), and low enough that a cumulative rate keeps its precision."""
+
 
 @dataclass(frozen=True)
 class RateProfile:
@@ -37,8 +40,8 @@ class RateProfile:
             raise InputError(f"time_s[{bad[0] + 1}] = {self.time_s[bad[0] + 1]}, must be later than the edge before it")
         for name in ("left_rps", "right_rps"):
             values = getattr(self, name)
-            if len(bad := np.flatnonzero(~((values >= 0) & np.isfinite(values)))):
-                raise InputError(f"{name}[{bad[0]}] = {values[bad[0]]}, must be at least 0")
+            if len(bad := np.flatnonzero(~((values >= 0) & (values <= LARGEST_RATE_RPS)))):
+                raise InputError(f"{name}[{bad[0]}] = {values[bad[0]]}, must be from 0 to {LARGEST_RATE_RPS:g}")
 
     @classmethod
     def constant(cls, rps: float, duration_s: float) -> RateProfile:

@@ -26,6 +26,8 @@ VARIABLE_SERVICE_CV = 2.0
 LARGEST_LOAD_ERLANGS = 200_000
 """Beyond this the formulas would take seconds, for a deployment that no cluster holds."""
 
+SMALLEST_LOAD_ERLANGS = Fraction(1, 10**9)
+
 _DECIMAL = re.compile(r"\+?(\d+(\.\d*)?|\.\d+)(e[-+]?\d{1,3})?", re.IGNORECASE)
 
 
@@ -107,6 +109,10 @@ def read_sizing(
     if sizing.target_rps * sizing.request_time_s > LARGEST_LOAD_ERLANGS:
         raise InputError(
             f"an offered load above {LARGEST_LOAD_ERLANGS:,} erlangs (rps x request time) is not supported"
+        )
+    if sizing.target_rps * sizing.request_time_s < SMALLEST_LOAD_ERLANGS:
+        raise InputError(
+            f"an offered load below {float(SMALLEST_LOAD_ERLANGS):g} erlangs (rps x request time) is not supported"
         )
     return sizing
 

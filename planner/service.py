@@ -14,6 +14,9 @@ import numpy as np
 from planner.errors import InputError
 from planner.model import FloatArray
 
+SMALLEST_CV, LARGEST_CV = 1e-3, 100.0
+"""Beyond these the shape of a gamma or the exponent of a lognormal leaves what a float can hold."""
+
 
 class Distribution(Protocol):
     """A distribution of times in seconds."""
@@ -187,5 +190,5 @@ def _check_mean(mean_s: float) -> None:
 
 
 def _check_cv(cv: float) -> None:
-    if not (math.isfinite(cv) and cv > 0):
-        raise InputError(f"cv = {cv}, must be above 0 (use `deterministic` for 0)")
+    if not SMALLEST_CV <= cv <= LARGEST_CV:
+        raise InputError(f"cv = {cv}, must be from {SMALLEST_CV:g} to {LARGEST_CV:g} (use `deterministic` for 0)")

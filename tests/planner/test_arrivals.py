@@ -217,7 +217,7 @@ def test_more_than_two_phases_are_visited_in_turn() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Renewal(RAMP, -1), "cv = -1, must be at least 0"),
+        (lambda: Renewal(RAMP, -1), "cv = -1, must be 0"),
         (lambda: Renewal(RAMP, float("nan")), "cv = nan"),
         (lambda: MarkovModulatedPoisson(np.array([1.0]), np.array([1.0]), 1), "at least two"),
         (lambda: MarkovModulatedPoisson(np.array([1.0, 2]), np.array([1.0]), 1), "as many switching rates"),
