@@ -6,6 +6,10 @@ continuous times hid the errors in the order of events that lattice times show.
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -19,7 +23,10 @@ from tests.reference.cases import Case, cases
 from tests.reference.records import ReferenceResult
 from tests.reference.simulator import simulate
 
-EXAMPLES = 200
+PLAIN = os.environ.get("NUMBA_DISABLE_JIT") == "1"
+"""Not compiled: arrays then check their indices."""
+
+EXAMPLES = 60 if PLAIN else 200
 relaxed = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 
 
@@ -101,3 +108,16 @@ def test_blocks_change_nothing(case: Case) -> None:
     ):
         np.testing.assert_array_equal(getattr(whole, name), getattr(parts, name))
     assert (whole.ready_s, whole.paid_s) == (parts.ready_s, parts.paid_s)
+
+
+@pytest.mark.skipif(PLAIN, reason="this is the process that the test starts")
+def test_the_uncompiled_functions_agree_and_stay_within_their_arrays() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, "-k", "on_a_lattice"],
+        env=os.environ | {"NUMBA_DISABLE_JIT": "1"},
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert "1 passed" in done.stdout
