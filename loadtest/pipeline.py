@@ -15,7 +15,7 @@ from loadtest.lab.process import LabProcess
 from loadtest.replay.run import ReplayResult, replay
 from loadtest.replay.session import OnProgress
 from loadtest.report import write_run_report
-from loadtest.runfolder import RunFolder
+from loadtest.runfolder import RunFolder, create_run_folder
 from loadtest.validate.verdict import validate_run
 from planner.cli.simulation import simulate
 from planner.scenario import Scenario
@@ -43,11 +43,14 @@ def run_pipeline(
     live: Callable[[], AbstractContextManager[OnProgress | None]] = nullcontext,
 ) -> PipelineResult:
     """Run everything against a lab of this process's own, which has ended when this returns."""
+    if out is not None:
+        create_run_folder(scenario.name, out)  # refused now rather than after the simulation
     say(f"1/5 simulating {scenario.name}")
     simulation = simulate(scenario, replications)
     if simulation["interrupted"]:
         raise KeyboardInterrupt
-    say(f"    predicted 503s: {simulation['fraction_503']['value']:.2%}")
+    predicted = simulation["fraction_503"]["value"]
+    say(f"    predicted 503s, on average over the traffic that the scenario may bring: {predicted * 100:.3g} %")
     say(f"2/5 starting the lab ({scenario.deployment.initial_count} {replicas} replicas)")
     replayed = _replay_in_lab(scenario, replicas, out, say, live)
     document = {"command": "run", "simulate": simulation, "replay": replayed.document}
@@ -57,7 +60,8 @@ def run_pipeline(
         return PipelineResult(
             document=document, folder=replayed.folder, exit_code=replayed.exit_code or EXIT_NO_VERDICT
         )
-    say("4/5 validating")
+    say(f"    run folder: {replayed.folder.path}")
+    say("4/5 validating: simulating the requests that were really sent")
     validation = validate_run(replayed.folder, scenario)
     say("5/5 writing the report")
     report = write_run_report(replayed.folder, validation.document, simulation)

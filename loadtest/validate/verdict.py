@@ -57,7 +57,7 @@ def validate(
     """
     seen = observe(folder, run_scenario)
     scenario = replace(scenario, duration_s=run_scenario.duration_s, warm_up_s=run_scenario.warm_up_s)
-    if reasons := _invalid(seen):
+    if reasons := _invalid(seen, run_scenario):
         return _without_prediction(seen, reasons)
     on_trial = not _same(scenario.service_time, run_scenario.service_time)
     prediction = predict(
@@ -103,8 +103,8 @@ def simulated_runs(scenario: Scenario, replicates: int = REPLICATES) -> int:
     return replicates + FEWEST_REPLICATES * len(list(alternatives(scenario)))
 
 
-def _invalid(seen: Observation) -> list[str]:
-    """Why no verdict is possible, in the order of the specification: vacuous, generator, ended by a limit."""
+def _invalid(seen: Observation, run_scenario: Scenario) -> list[str]:
+    """Why no verdict is possible: vacuous, generator, ended by a limit, another start than the scenario's."""
     summary = seen.summary
     reasons = []
     if len(seen.sent_s) == 0 or seen.requests == 0:
@@ -112,6 +112,12 @@ def _invalid(seen: Observation) -> list[str]:
     reasons.extend(summary["generator"]["problems"])
     if summary.get("ended") != "complete":
         reasons.append(f"The run did not end by itself ({summary.get('ended')}): {summary.get('message')}")
+    ready = ((summary.get("replicas") or {}).get("at_start") or {}).get("ready")
+    if ready is not None and ready != run_scenario.deployment.initial_count:
+        reasons.append(
+            f"{ready} replicas were ready when the run began, the scenario starts with "
+            f"{run_scenario.deployment.initial_count}: use a fresh lab, or wait until it has scaled down."
+        )
     return reasons
 
 

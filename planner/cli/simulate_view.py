@@ -34,13 +34,20 @@ def show(document: dict[str, Any]) -> None:
     if document["fraction_503"]["value"] > 0:
         print_table(("cause of 503s", "share", "95 % interval"), _cause_rows(document["causes_503"]))
     if document["slo"]:
-        for reason in document["slo"]["reasons"]:
-            print(f"  {reason}")
-        print(_SLO_WORDS[document["slo"]["verdict"]])
+        show_slo(document["slo"])
+    if document["interrupted"]:
+        print("Interrupted: these are the replications that were done.")
     print(
         f"{document['replications']} replications, {document['requests']:,} requests "
         f"in {document['engine_seconds']:.2f} s, seed {document['scenario']['seed']}"
     )
+
+
+def show_slo(slo: dict[str, Any]) -> None:
+    """Whether the promise is kept, part by part."""
+    print(f"{_SLO_WORDS[slo['verdict']]} In the simulated runs of the scenario:")
+    for reason in slo["reasons"]:
+        print(f"  {reason}")
 
 
 def _show_scenario(scenario: dict[str, Any]) -> None:

@@ -139,6 +139,15 @@ def test_a_generator_that_lagged_is_invalid_even_where_the_503s_agree(tmp_path: 
     assert validation.document["predicted"]["fraction_503"] is None
 
 
+def test_a_run_against_a_lab_that_was_still_large_is_invalid(tmp_path: Path, quickstart: Scenario) -> None:
+    folder = write_run(tmp_path / "run", quickstart)
+    summary = folder.read_summary()
+    folder.write_summary(summary | {"replicas": {"observed": True, "at_start": {"ready": 9}}})
+    document = validate(folder, quickstart, quickstart).document
+    assert document["verdict"] == "invalid"
+    assert "9 replicas were ready" in document["reasons"][0]
+
+
 def test_a_run_that_was_stopped_is_invalid(tmp_path: Path, quickstart: Scenario) -> None:
     folder = write_run(tmp_path / "run", quickstart)
     summary = folder.read_summary()
