@@ -75,7 +75,6 @@ def test_quickstart_passes_with_real_replicas(quickstart: tuple[Path, dict[str, 
     [
         ("--autoscale-target-utilization", "90"),
         ("--scenario", "cold_start"),
-        ("--scenario", "service_time"),
     ],
     ids=lambda options: " ".join(options),
 )
@@ -86,7 +85,7 @@ def test_the_same_run_does_not_pass_when_one_setting_of_the_scenario_is_wrong(
     name, value = options
     if name == "--scenario":
         text = (out / "scenario.yaml").read_text(encoding="utf-8")
-        old, new = {"cold_start": ("mean: 6s", "mean: 9s"), "service_time": ("mean: 280ms", "mean: 350ms")}[value]
+        old, new = {"cold_start": ("mean: 6s", "mean: 9s")}[value]
         assert old in text
         (tmp_path / "changed.yaml").write_text(text.replace(old, new), encoding="utf-8")
         value = str(tmp_path / "changed.yaml")
