@@ -18,6 +18,7 @@ from loadtest.report import write_run_report
 from loadtest.runfolder import RunFolder, create_run_folder
 from loadtest.validate.verdict import validate_run
 from planner.cli.simulation import simulate
+from planner.percent import percent
 from planner.scenario import Scenario
 from planner.scenario_file import save_copy
 
@@ -50,7 +51,7 @@ def run_pipeline(
     if simulation["interrupted"]:
         raise KeyboardInterrupt
     predicted = simulation["fraction_503"]["value"]
-    say(f"    predicted 503s, on average over the traffic that the scenario may bring: {predicted * 100:.3g} %")
+    say(f"    predicted 503s, on average over the traffic that the scenario may bring: {percent(predicted)}")
     say(f"2/5 starting the lab ({scenario.deployment.initial_count} {replicas} replicas)")
     replayed = _replay_in_lab(scenario, replicas, out, say, live)
     document = {"command": "run", "simulate": simulation, "replay": replayed.document}

@@ -14,6 +14,7 @@ from typing import Any
 
 from planner import units
 from planner.errors import InputError
+from planner.percent import percent
 from planner.queueing import WaitLimitQueue, fraction_503_general_service, slots_for
 
 DEFAULT_MAX_CONCURRENT = "1"
@@ -232,12 +233,6 @@ def text(sizing: Sizing) -> str:
         *assumptions(sizing),
     ]
     return "\n".join(lines)
-
-
-def percent(fraction: float) -> str:
-    """A fraction as a percent with up to three digits: 17.9 %, 0.0138 %, 2.7e-09 %."""
-    value = 100 * fraction
-    return f"{value:.1e} %" if 0 < value < 1e-4 else f"{value:.3g} %"
 
 
 def _plain(value: Fraction) -> str:

@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 from planner.measures import Measures
 from planner.model import Estimate, Slo, Verdict, VerdictWord
+from planner.percent import percent
 
 
 def judge(slo: Slo, measures: Measures) -> Verdict:
     """pass: every part of the promise holds over its whole interval; fail: one is broken over its whole interval."""
-    parts = [_at_most("fraction of 503s", measures.fraction_503, slo.max_fraction_503, _percent)]
+    parts = [_at_most("fraction of 503s", measures.fraction_503, slo.max_fraction_503, percent)]
     if slo.min_fraction_of_runs is not None and measures.fraction_of_runs_within_slo is not None:
         share = measures.fraction_of_runs_within_slo
         parts.append(_at_least("share of runs that keep it", share, slo.min_fraction_of_runs))
@@ -28,7 +29,7 @@ def _at_most(name: str, estimate: Estimate, bound: float, form: Callable[[float]
 
 def _at_least(name: str, estimate: Estimate, bound: float) -> tuple[VerdictWord, str]:
     word = _word(estimate.low >= bound, estimate.high < bound)
-    return word, _sentence(name, estimate, f"at least {_percent(bound)}", _percent, word)
+    return word, _sentence(name, estimate, f"at least {percent(bound)}", percent, word)
 
 
 def _latency(estimate: Estimate | None, bound_s: float) -> tuple[VerdictWord, str]:
@@ -47,7 +48,3 @@ def _sentence(name: str, estimate: Estimate, bound: str, form: Callable[[float],
     said = {VerdictWord.PASS: "kept", VerdictWord.FAIL: "broken", VerdictWord.UNDECIDED: "undecided"}[word]
     value, low, high = (form(x) for x in (estimate.value, estimate.low, estimate.high))
     return f"{name} {value} ({low} to {high}), promised {bound}: {said}"
-
-
-def _percent(fraction: float) -> str:
-    return f"{fraction * 100:.3g} %"

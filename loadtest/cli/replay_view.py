@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from planner.cli.options import Output
 from planner.cli.output import console, emit_json, print_table
+from planner.percent import percent
 
 if TYPE_CHECKING:
     from loadtest.replay.progress import Progress
@@ -21,12 +22,13 @@ def live_progress() -> Iterator[OnProgress]:
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), TimeRemainingColumn())
-    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("replay: starting Locust", total=None)
+    bar = [BarColumn(bar_width=20)] if console.width >= 100 else []
+    columns = (TextColumn("{task.description}"), *bar, TimeRemainingColumn())
+    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as display:
+        task = display.add_task("replay: starting Locust", total=None)
 
         def on_progress(progress: Progress) -> None:
-            bar.update(
+            display.update(
                 task,
                 description=describe(progress),
                 total=progress.duration_s,
@@ -92,8 +94,10 @@ def _print_tables(document: dict[str, Any]) -> None:
 
 
 def _percent(fraction: float | None) -> str:
-    return "–" if fraction is None else f"{fraction:.2%}"
+    return "–" if fraction is None else percent(fraction)
 
 
 def _ms(seconds: float | None) -> str:
-    return "–" if seconds is None else f"{seconds * 1e3:.1f} ms"
+    if seconds is None:
+        return "–"
+    return f"{seconds * 1e3:.1f} ms" if seconds < 0.1 else f"{seconds * 1e3:.0f} ms"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from planner.cli.output import print_table
+from planner.cli.output import print_indented, print_table
+from planner.percent import percent
 
 NAMES = {
     "fraction_503": "requests that got 503",
-    "largest_distance_of_cumulative_503s": "503s over time: largest distance from their mean",
-    "mean_distance_of_ready_replicas": "ready replicas over time: mean distance from their mean",
+    "largest_distance_of_cumulative_503s": "503s over time, largest distance",
+    "mean_distance_of_ready_replicas": "ready replicas, mean distance",
     "mean_service_time_s": "mean service time in seconds",
 }
 
@@ -26,6 +27,9 @@ def show(document: dict[str, Any]) -> None:
             for s in document["statistics"]
         ]
         print_table(("", "observed", "prediction interval", "p"), rows)
+        print_indented(
+            "Distances are from the mean of the simulated runs; p is how often a correct model is further off."
+        )
     generator, books = document["generator"], document["books"]
     answers_503 = document["observed"]["answers_503"]
     print(f"  {books['planned']} requests planned, {books['sent']} sent, {answers_503} answered 503")
@@ -36,16 +40,16 @@ def show(document: dict[str, Any]) -> None:
     _list("What would explain it:", document["explanations"])
     print(f"Verdict: {document['verdict']}")
     for reason in document["reasons"]:
-        print(f"  {reason}")
+        print_indented(reason)
 
 
 def _number(statistic: dict[str, Any], key: str) -> str:
     value = statistic[key]
-    return f"{value:.2%}" if statistic["name"] == "fraction_503" else f"{value:.3g}"
+    return percent(value) if statistic["name"] == "fraction_503" else f"{value:.3g}"
 
 
 def _list(title: str, changes: list[dict[str, Any]]) -> None:
     if changes:
         print(f"  {title}")
         for change in changes:
-            print(f"    {change['setting']} {change['change']} (503s {change['fraction_503']:.2%})")
+            print(f"    {change['setting']} {change['change']} (503s {percent(change['fraction_503'])})")

@@ -9,6 +9,7 @@ import numpy as np
 from loadtest.replay.books import NEVER_SENT, SENT, label
 from loadtest.replay.merge import Observed
 from planner.model import FloatArray, IntArray, Outcome, RequestLog
+from planner.percent import percent
 
 LATE_S = 0.050
 """A request that leaves this much after its time is late."""
@@ -77,13 +78,13 @@ def _problems(counts: IntArray, error_s: FloatArray, late: int, planned: int) ->
     if sent < MIN_ACHIEVED_FRACTION * planned:
         why = ", ".join(f"{counts[o]} {label(o).replace('_', ' ')}" for o in NEVER_SENT if counts[o])
         problems.append(
-            f"Only {sent} of {planned} planned requests were sent ({sent / planned:.1%}; {why}), "
-            f"at least {MIN_ACHIEVED_FRACTION:.0%} are needed."
+            f"Only {sent} of {planned} planned requests were sent ({percent(sent / planned)}; {why}), "
+            f"at least {percent(MIN_ACHIEVED_FRACTION)} are needed."
         )
     if late > MAX_LATE_FRACTION * sent:
         problems.append(
-            f"{late} of {sent} requests ({late / sent:.1%}) left more than {LATE_S * 1e3:.0f} ms late, "
-            f"at most {MAX_LATE_FRACTION:.0%} may."
+            f"{late} of {sent} requests ({percent(late / sent)}) left more than {LATE_S * 1e3:.0f} ms late, "
+            f"at most {percent(MAX_LATE_FRACTION)} may."
         )
     p99_s = quantile(error_s, 0.99)
     if p99_s is not None and p99_s > MAX_SEND_ERROR_P99_S:

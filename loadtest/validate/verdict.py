@@ -16,6 +16,7 @@ from loadtest.validate.observed import Observation, observe
 from loadtest.validate.prediction import FEWEST_REPLICATES, REPLICATES, Prediction, predict
 from planner.documents import estimate_document, scenario_document
 from planner.model import Verdict, VerdictWord
+from planner.percent import percent
 from planner.scenario import Scenario
 from planner.service import ServiceTime
 from planner.sim.engine import BIN_S
@@ -135,8 +136,8 @@ def _verdict(seen: Observation, prediction: Prediction, statistics: list[Statist
         return Verdict(word=VerdictWord.UNDECIDED, reasons=(reason,))
     if low == 0 and high - low > mean:
         reason = (
-            f"The prediction interval of the fraction of 503s, 0 to {high:.3%}, reaches 0 and is wider than its mean "
-            f"({mean:.3%}): a run this small cannot confirm it."
+            f"The prediction interval of the fraction of 503s, 0 to {percent(high)}, reaches 0 and is wider than its "
+            f"mean ({percent(mean)}): a run this small cannot confirm it."
         )
         return Verdict(word=VerdictWord.UNDECIDED, reasons=(reason,))
     inside = "; ".join(f"{_LOUD[s.name]} {_said(s, s.value)} within {_interval(s)}" for s in statistics)
@@ -156,7 +157,7 @@ def _interval(s: Statistic) -> str:
 
 
 def _said(s: Statistic, value: float) -> str:
-    return f"{value * 100:.3g} %" if s.name == "fraction_503" else f"{value:.3g}"
+    return percent(value) if s.name == "fraction_503" else f"{value:.3g}"
 
 
 def _explanation(judged: list[Judged]) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,6 +66,15 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, tit
     # A pipe has no width: wrapping at 80 columns would only break the rows for whoever reads them.
     width = None if sys.stdout.isatty() else 200
     Console(highlight=False, markup=False, width=width).print(table)
+
+
+def print_indented(text: str) -> None:
+    """Write a sentence to stdout, two spaces in; a terminal's lines break between words."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
+    filled = textwrap.fill(
+        text, width, initial_indent="  ", subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+    )
+    print(filled)
 
 
 def _starts_like_a_number(text: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 
 from planner.cli.output import EXIT_READER_GONE, silence_stdout
@@ -19,6 +20,7 @@ LOADTEST_MODULES = {"aiohttp", "gevent", "geventhttpclient", "kubernetes", "locu
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its code."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # `kill` keeps what was measured, as Ctrl-C does
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from planner.cli.output import console, print_table
+from planner.cli.output import console, print_indented, print_table
+from planner.percent import percent
 
 _SLO_WORDS = {
     "pass": "The SLO is kept.",
@@ -47,7 +48,7 @@ def show_slo(slo: dict[str, Any]) -> None:
     """Whether the promise is kept, part by part."""
     print(f"{_SLO_WORDS[slo['verdict']]} In the simulated runs of the scenario:")
     for reason in slo["reasons"]:
-        print(f"  {reason}")
+        print_indented(reason)
 
 
 def _show_scenario(scenario: dict[str, Any]) -> None:
@@ -59,10 +60,10 @@ def _show_scenario(scenario: dict[str, Any]) -> None:
 
 def _rows(document: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     rows = [
-        ("requests that get 503", "fraction_503", _percent),
-        ("  all stamps at the start of their second", "fraction_503_stamps_at_start_of_second", _percent),
-        ("requests that get 504", "fraction_504", _percent),
-        ("runs within max_503", "fraction_of_runs_within_slo", _share),
+        ("requests that get 503", "fraction_503", percent),
+        ("  all stamps at the start of their second", "fraction_503_stamps_at_start_of_second", percent),
+        ("requests that get 504", "fraction_504", percent),
+        ("runs within max_503", "fraction_of_runs_within_slo", percent),
         ("latency p50", "latency_p50_s", _seconds),
         ("latency p99", "latency_p99_s", _seconds),
         ("mean ready replicas", "mean_replicas", "{:.2f}".format),
@@ -82,18 +83,10 @@ def _row(name: str, estimate: dict[str, Any], form: Any) -> tuple[str, str, str,
 
 def _cause_rows(causes: dict[str, Any]) -> list[tuple[str, str, str]]:
     return [
-        (cause, _share(e["value"]), f"{_share(e['low'])} to {_share(e['high'])}")
+        (cause, percent(e["value"]), f"{percent(e['low'])} to {percent(e['high'])}")
         for cause, e in causes.items()
         if e is not None and e["value"] > 0
     ]
-
-
-def _percent(fraction: float) -> str:
-    return f"{fraction * 100:.3g} %"
-
-
-def _share(fraction: float) -> str:
-    return f"{fraction * 100:.1f} %"
 
 
 def _seconds(value: float) -> str:

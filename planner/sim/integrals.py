@@ -40,9 +40,19 @@ def integrate_level(s, i, f, now_s):
             break
         area = f[LEVEL_AREA] + height * (probe_s - f[LEVEL_SINCE])
         f[s.layout.f_probe + i[NEXT_PROBE] % s.layout.probes] = area
+        if i[NEXT_PROBE] % s.layout.probes == 0:
+            _count_area_from(s, f, area)
         i[NEXT_PROBE] += 1
     f[LEVEL_AREA] += height * (now_s - f[LEVEL_SINCE])
     f[LEVEL_SINCE] = now_s
+
+
+@inlined
+def _count_area_from(s, f, area):
+    """Only differences of areas matter: small numbers keep them exact however long the run."""
+    f[LEVEL_AREA] -= area
+    for probe in range(s.layout.probes):
+        f[s.layout.f_probe + probe] -= area
 
 
 @compiled

@@ -353,12 +353,15 @@ def wait_for(condition: Callable[[], object], within_s: float = 15.0) -> None:
         time.sleep(0.05)
 
 
-def test_ctrl_c_keeps_what_was_measured(stub: MakeStub, scenario_file: Callable[..., Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_keeps_what_was_measured(
+    stub: MakeStub, scenario_file: Callable[..., Path], tmp_path: Path, end: signal.Signals
+) -> None:
     server = stub(delay_s=0.3)
     path = scenario_file(rps=60, duration="60s")
     with command(path, "--url", server.url, "--out", tmp_path / "run", "--output", "json") as process:
         wait_for(lambda: len(server.record()["arrivals"]) > 40)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(end)
         stdout, stderr = process.communicate(timeout=20)
     assert process.returncode == 130
     assert "Traceback" not in stderr

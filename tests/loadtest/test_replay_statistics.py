@@ -87,11 +87,11 @@ def test_both_latencies_of_200_answers_only() -> None:
     [
         ([Outcome.OK] * 200, 0.001, None),
         ([Outcome.OK] * 198 + [Outcome.SKIPPED_LATE] * 2, 0.001, None),
-        ([Outcome.OK] * 197 + [Outcome.SKIPPED_LATE] * 3, 0.001, "Only 197 of 200 .*98.5%; 3 skipped late"),
+        ([Outcome.OK] * 197 + [Outcome.SKIPPED_LATE] * 3, 0.001, "Only 197 of 200 .*98.5 %; 3 skipped late"),
         (
             [Outcome.OK] * 200,
             np.where(np.arange(200) < 3, 0.06, 0.0),
-            "3 of 200 requests .1.5%. left more than 50 ms late",
+            "3 of 200 requests .1.5 %. left more than 50 ms late",
         ),
         ([Outcome.OK] * 200, np.where(np.arange(200) < 2, 0.06, 0.0), None),
         ([Outcome.OK] * 199 + [Outcome.UNACCOUNTED], 0.001, "1 of 200 planned requests are unaccounted"),

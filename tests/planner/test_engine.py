@@ -114,6 +114,24 @@ def test_more_fixed_replicas_never_turn_more_requests_away() -> None:
         assert counts == sorted(counts, reverse=True)
 
 
+def test_a_utilization_window_is_as_exact_after_a_day_as_at_first() -> None:
+    """A constant signal of 700 at target 70 % asks for 1,000 replicas at each of 288,000 ticks, and never for 1,001."""
+    deployment = Deployment(
+        min_replicas=800,
+        max_replicas=1200,
+        target_utilization_percent=70,
+        refresh_period_s=0.3,
+        utilization_window_s=0.3,
+        scale_down_delay_s=0.3,
+        scoring_timeout_s=1e6,
+    )
+    scenario = replace(burst(), deployment=deployment, duration_s=86400.0)
+    services = iter([np.full(700, 1e5)])
+    result = simulate_requests(scenario, [np.zeros(700)], services, iter([np.ones(3000)]), with_log=True)
+    assert result.replicas is not None
+    assert set(result.replicas.desired) == {800, 1000}
+
+
 def test_no_traffic_costs_the_minimum() -> None:
     result = simulate_requests(burst(), [], iter([]), iter([np.ones(500)]))
     assert (result.n, result.paid_s, result.ready_s) == (0, 120.0, 120.0)

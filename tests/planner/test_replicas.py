@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from planner.errors import InputError
 from planner.queueing import WaitLimitQueue
-from planner.replicas import document, percent, read_sizing, text
+from planner.replicas import document, read_sizing, text
 
 
 @pytest.mark.parametrize(
@@ -105,11 +105,3 @@ def test_all_problems_are_reported_at_once() -> None:
     with pytest.raises(InputError) as raised:
         read_sizing("-1", "x", "0", "70")
     assert len(raised.value.problems) == 4
-
-
-@pytest.mark.parametrize(
-    ("fraction", "shown"),
-    [(0.1787, "17.9 %"), (1.38e-4, "0.0138 %"), (2.7e-11, "2.7e-09 %"), (0.0, "0 %"), (1.0, "100 %")],
-)
-def test_percent(fraction: float, shown: str) -> None:
-    assert percent(fraction) == shown
