@@ -53,6 +53,18 @@ class RunReport:
         return str((self.summary.get("replicas") or {}).get("source", "")).startswith("/lab")
 
     @property
+    def seen_until_s(self) -> float:
+        """The duration; for a replay that ended early the time of the last thing that it saw."""
+        duration_s = self.scenario.duration_s
+        if self.summary.get("ended") == "complete":
+            return duration_s
+        times_s = [self.requests.sent_s, self.requests.finish_s]
+        if self.replicas is not None:
+            times_s.append(self.replicas.time_s)
+        seen = np.concatenate(times_s)
+        return min(duration_s, float(np.max(seen, initial=0.0, where=np.isfinite(seen))))
+
+    @property
     def counted(self) -> npt.NDArray[np.bool_]:
         """Requests scheduled in [warm_up, duration), shape (n,)."""
         log, scenario = self.requests, self.scenario

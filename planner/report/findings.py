@@ -119,7 +119,7 @@ def _replicas(report: RunReport) -> str | None:
     known = log.ready[log.ready >= 0]
     moved = f"{plural(int(known[0]), 'replica')} {'was' if known[0] == 1 else 'were'} ready at the start"
     moved += f", up to {known.max()} later" if known.max() > known[0] else ", and never more"
-    spans = short_spans(log, report.scenario.duration_s)
+    spans = short_spans(log, report.seen_until_s)
     if not spans:
         return f"{moved}; at no time were fewer ready than the autoscaler wanted."
     start, end = max(spans, key=lambda span: span[1] - span[0])

@@ -81,7 +81,8 @@ def cumulative_503(report: RunReport) -> tuple[FloatArray, FloatArray]:
         times = np.append(np.arange(1.0, report.scenario.duration_s), report.scenario.duration_s)
         sent = report.requests.sent_s[report.with_outcome(Outcome.STATUS_503)]
         so_far = np.cumsum(counts(sent, np.append(0.0, times))).astype(np.float64)
-    return np.append(0.0, times), np.append(0.0, so_far)
+    seen = np.append(True, times - np.diff(times, prepend=0.0) < report.seen_until_s)
+    return np.append(0.0, times)[seen], np.append(0.0, so_far)[seen]
 
 
 def predicted_curve(report: RunReport, name: str, which: str) -> tuple[FloatArray, FloatArray]:

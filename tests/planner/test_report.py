@@ -21,7 +21,7 @@ from planner.arrivals import Renewal
 from planner.cli.root import run
 from planner.errors import InputError
 from planner.measures import measure
-from planner.model import Autoscaler, Deployment, Outcome, ReplicaLog, Slo
+from planner.model import REPLICA_COLUMNS, Autoscaler, Deployment, Outcome, ReplicaLog, Slo
 from planner.rates import RateProfile
 from planner.records import write_replicas, write_requests
 from planner.replicas import read_sizing
@@ -252,6 +252,28 @@ def test_report_of_a_run_that_was_cut_short(sent: int) -> None:
     assert f"not reached {len(log) - sent} not sent, since the run ended before their time" in text
     assert "Ended interrupted Stopped by Ctrl-C." in text
     assert ("No request was answered" in text) == (sent == 0)
+    assert "The replay ended after" in text
+
+
+def test_curves_of_a_run_that_was_cut_short_end_where_it_did(passing: RunReport) -> None:
+    requests, replicas = passing.requests, passing.replicas
+    assert replicas is not None
+    reached = requests.finish_s < 12.5
+    columns = {name: np.where(reached, getattr(requests, name), np.nan) for name in ("sent_s", "start_s", "finish_s")}
+    rows = replicas.time_s < 12.0
+    seen = {name: getattr(replicas, name)[rows] for name in REPLICA_COLUMNS}
+    report = dataclasses.replace(
+        passing,
+        summary=passing.summary | {"ended": "interrupted"},
+        validation={name: value for name, value in passing.validation.items() if name != "over_time"},
+        requests=dataclasses.replace(requests, **columns),
+        replicas=dataclasses.replace(replicas, **seen),
+    )
+    assert passing.seen_until_s == 30.0
+    assert 12.0 < report.seen_until_s < 12.5
+    times, so_far = cumulative_503(report)
+    assert times[-1] == 13.0
+    assert so_far[-1] == np.sum(report.with_outcome(Outcome.STATUS_503) & reached)
 
 
 # The sentences

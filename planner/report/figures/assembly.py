@@ -38,7 +38,7 @@ def pictures(report: RunReport) -> dict[str, Picture]:
 
 def _run(report: RunReport) -> Iterator[Picture]:
     scenario, run = report.scenario, timeline(report)
-    all_spans = short_spans(report.replicas, scenario.duration_s)
+    all_spans = short_spans(report.replicas, report.seen_until_s)
     spans = [(start, end) for start, end in all_spans if end - start >= scenario.duration_s / NARROWEST_SPAN]
     draws: list[tuple[float, Callable[[Axes], object]]] = [
         (1.5, lambda ax: over_time.draw_traffic(ax, run, rate_profile(scenario))),
@@ -53,6 +53,7 @@ def _run(report: RunReport) -> Iterator[Picture]:
         draw(ax)
         over_time.shade(ax, spans, "fewer ready than desired" if i == 0 else None)
         over_time.time_axis(ax, scenario.duration_s, scenario.warm_up_s, label=i == len(draws) - 1)
+        over_time.mark_early_end(ax, report)
         legend_above(ax)
     how_to_read = _run_in_words(report, run, spans, all_are_drawn=len(spans) == len(all_spans))
     yield Picture(key="run", title="The run on one time axis", uri=data_uri(figure), how_to_read=how_to_read)
@@ -71,6 +72,8 @@ def _run_in_words(report: RunReport, run: Timeline, spans: Sequence[object], *, 
         words += f" Rates are averages over {time(run.bin_s)}."
     if report.scenario.warm_up_s:
         words += " The hatched warm-up is in no statistic."
+    if report.seen_until_s < report.scenario.duration_s:
+        words += f" The replay ended after {time(report.seen_until_s)}: nothing was seen where the page is crossed out."
     return words
 
 
@@ -78,6 +81,7 @@ def _cumulative(report: RunReport) -> Iterator[Picture]:
     figure, (ax,) = panels([2.2])
     over_time.draw_cumulative(ax, report)
     over_time.time_axis(ax, report.scenario.duration_s, report.scenario.warm_up_s)
+    over_time.mark_early_end(ax, report)
     legend_above(ax)
     band = (
         " Where the model is right, the line stays in or close to the band, in which "

@@ -10,7 +10,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
 
-from planner.model import FloatArray, Outcome, ReplicaLog
+from planner.model import FloatArray, Outcome
 from planner.rates import RateProfile
 from planner.report.data import RunReport
 from planner.report.figures.style import BLUE, GREEN, GREY, INK, ORANGE, PALE, PURPLE, SKY, VERMILLION
@@ -39,6 +39,14 @@ def time_axis(ax: Axes, duration_s: float, warm_up_s: float = 0.0, *, label: boo
         ax.set_xlabel(f"{unit} since the start of the run")
     if warm_up_s > 0:
         ax.axvspan(0, warm_up_s, facecolor="none", edgecolor=GREY, hatch="///", linewidth=0, alpha=0.35)
+
+
+def mark_early_end(ax: Axes, report: RunReport) -> None:
+    """Cross out the time that a replay which ended early did not see."""
+    if report.seen_until_s < report.scenario.duration_s:
+        span = (report.seen_until_s, report.scenario.duration_s)
+        ax.axvspan(*span, facecolor="none", edgecolor=GREY, hatch="xx", linewidth=0, alpha=0.35)
+        ax.axvline(report.seen_until_s, color=GREY, linewidth=1)
 
 
 def shade(ax: Axes, spans: Sequence[tuple[float, float]], label: str | None = None) -> list[Artist]:
@@ -77,7 +85,7 @@ def draw_replicas(ax: Axes, report: RunReport, edges_s: FloatArray) -> list[Arti
         artists += ax.plot(middle, mean, color=INK, linewidth=1, linestyle=":", label="its mean")
     if report.replicas is not None:
         for column, style in _REPLICA_STYLES.items():
-            artists += _draw_steps(ax, report.replicas, column, edges_s, style)
+            artists += _draw_steps(ax, report, column, edges_s, style)
     ax.set_ylim(bottom=0)
     ax.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     ax.set_ylabel("replicas")
@@ -91,8 +99,10 @@ _REPLICA_STYLES: dict[str, dict[str, Any]] = {
 }
 
 
-def _draw_steps(ax: Axes, log: ReplicaLog, column: str, edges_s: FloatArray, style: dict[str, Any]) -> list[Artist]:
+def _draw_steps(ax: Axes, report: RunReport, column: str, edges_s: FloatArray, style: dict[str, Any]) -> list[Artist]:
     """One column of the log as steps; where these are too many, its largest value in each bin. Nothing if unknown."""
+    log = report.replicas
+    assert log is not None
     values = getattr(log, column).astype(np.float64)
     values[values < 0] = np.nan
     if np.isnan(values).all():
@@ -103,7 +113,7 @@ def _draw_steps(ax: Axes, log: ReplicaLog, column: str, edges_s: FloatArray, sty
         largest = largest_in_bins(times, values, edges_s)
         label = f"{column}, most in {time(edges_s[1] - edges_s[0])}"
         return [ax.stairs(largest, edges_s, baseline=None, label=label, **style | {"linewidth": 1.0})]
-    end = max(float(edges_s[-1]), float(log.time_s[-1]))
+    end = max(report.seen_until_s, float(log.time_s[-1]))
     return [*ax.step(np.append(times, end), np.append(values, values[-1]), where="post", label=column, **style)]
 
 
