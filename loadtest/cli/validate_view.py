@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from planner.cli.output import print_indented, print_table
+from planner.cli.output import console, print_indented, print_table
 from planner.percent import percent
 
 NAMES = {
@@ -38,6 +38,8 @@ def show(document: dict[str, Any]) -> None:
         print(f"  send error p50 {p50_ms:.2f} ms, p99 {p99_ms:.2f} ms")
     _list("This run could not tell apart from the scenario:", document["cannot_tell_apart"])
     _list("What would explain it:", document["explanations"])
+    for warning in document.get("warnings", []):
+        console.print(f"Warning: {warning}", markup=False, soft_wrap=True)
     print(f"Verdict: {document['verdict']}")
     for reason in document["reasons"]:
         print_indented(reason)

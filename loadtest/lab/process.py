@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import secrets
 import signal
 import subprocess
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -16,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from loadtest.child import child_environment, module_command
 from loadtest.lab.options import KEY_VARIABLE, STOP_ON_EOF_VARIABLE
 from planner.errors import InputError, SurgeproofError
 
@@ -61,12 +60,12 @@ class LabProcess:
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "loadtest.lab", *self._arguments],
+            [*module_command("loadtest.lab"), *self._arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=os.environ | {KEY_VARIABLE: self.key, STOP_ON_EOF_VARIABLE: "1"},
+            env=child_environment() | {KEY_VARIABLE: self.key, STOP_ON_EOF_VARIABLE: "1"},
             start_new_session=True,  # Ctrl-C reaches this process, which then ends the lab in its own time
         )
         self._listener = threading.Thread(target=self._listen, daemon=True)
@@ -129,5 +128,5 @@ class LabProcess:
         code = self._process.wait()
         assert self._listener is not None
         self._listener.join()
-        error = "\n".join(line for line in self._said if line) or f"the lab ended with exit code {code}"
-        raise InputError(error) if code == InputError.exit_code else SurgeproofError(error)
+        lines = [line for line in self._said if line] or [f"the lab ended with exit code {code}"]
+        raise InputError("\n".join(lines)) if code == InputError.exit_code else SurgeproofError(lines[-1])

@@ -19,10 +19,11 @@ from loadtest.replay.endpoint import (
     parse_url,
     resolve,
 )
+from loadtest.replay.interrupts import interrupts_restored
 from loadtest.replay.merge import Observed, merge
 from loadtest.replay.observe_lab import lab_differences
 from loadtest.replay.segment import read_segment
-from loadtest.replay.session import OnProgress, Session, interrupts_ignored
+from loadtest.replay.session import OnProgress, Session
 from loadtest.replay.settings import CLIENT_SLACK_S, MAX_IN_FLIGHT, WorkerSettings
 from loadtest.replay.summary import conclude
 from loadtest.runfolder import RunFolder, create_run_folder, provenance
@@ -81,8 +82,8 @@ def replay(
         key=key,
     )
     run = Session(endpoint, schedule, settings, folder, loopback=loopback, on_progress=on_progress or (lambda _: None))
-    run.perform()
-    with interrupts_ignored():
+    with interrupts_restored():
+        run.perform()
         return _conclude(run, scenario, key)
 
 
@@ -107,11 +108,14 @@ def _conclude(run: Session, scenario: Scenario, key: str | None) -> ReplayResult
     """Merge, judge, write."""
     folder = run.folder
     started = run.started_at is not None
-    records = read_segment(folder.segment, run.schedule.sha256)
+    try:
+        records = read_segment(folder.segment, run.schedule.sha256)
+        worker_words = _tidy_log(folder.worker_log, key)
+    except OSError as error:
+        raise NoVerdictError(f"{folder.path}: cannot be read after the run ({error.strerror or error})") from None
     seen = merge(run.schedule, records, run.start_s, without_end_mark=run.end_reason)
     replicas = run.observer.replica_log(run.start_s) if run.observer is not None and started else None
     ending = conclude(scenario, run.schedule, seen, interrupted=run.interrupted)
-    worker_words = _tidy_log(folder.worker_log, key)
     document = {
         "command": "replay",
         "scenario": scenario.name,
@@ -124,7 +128,7 @@ def _conclude(run: Session, scenario: Scenario, key: str | None) -> ReplayResult
         "endpoint": {"is_lab": run.lab_state is not None},
         "aligned_to_tick": run.aligned,
         **ending.documents,
-        "warnings": _warnings(run, scenario, replicas, worker_words),
+        "warnings": _warnings(run, scenario, replicas, worker_words) + ending.warnings,
         "replicas": _replica_notes(run, replicas),
         "client": _client_notes(run),
         "schedule_sha256": run.schedule.sha256,

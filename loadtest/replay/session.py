@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 from loadtest.replay.endpoint import Endpoint
+from loadtest.replay.interrupts import ignore_interrupts
 from loadtest.replay.observe_lab import ReplicaObserver, aligned_start_s, find_lab
 from loadtest.replay.progress import Progress, Tracker
 from loadtest.replay.segment import EndReason, SegmentReader
@@ -66,14 +64,16 @@ class Session:
         return None if said is None else EndReason[said.upper()]
 
     def perform(self) -> None:
-        """Arm, start, follow to the end. Ctrl-C ends it early and is remembered."""
+        """Arm, start, follow to the end. Ctrl-C ends it early and is remembered; then interrupts are ignored."""
         with WorkerProcess(self.settings, self.folder.worker_log) as worker:
             try:
-                self._start(worker)
-                self._follow(worker)
-            except KeyboardInterrupt:
-                self.interrupted = True
-                with interrupts_ignored():
+                try:
+                    self._start(worker)
+                    self._follow(worker)
+                except KeyboardInterrupt:
+                    self.interrupted = True
+                ignore_interrupts()
+                if self.interrupted:
                     self._stop(worker)
             finally:
                 if self.observer is not None:
@@ -111,17 +111,3 @@ class Session:
     def _tell_progress(self) -> None:
         ready = self.observer.ready if self.observer is not None else None
         self._on_progress(self._tracker.update(self.start_s, ready))
-
-
-@contextmanager
-def interrupts_ignored() -> Iterator[None]:
-    """A second Ctrl-C must not lose what was measured; only the main thread can say so."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

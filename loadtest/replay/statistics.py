@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from loadtest.replay.books import NEVER_SENT, SENT, label
 from loadtest.replay.merge import Observed
@@ -17,6 +19,10 @@ LATE_S = 0.050
 MIN_ACHIEVED_FRACTION = 0.99
 MAX_LATE_FRACTION = 0.01
 MAX_SEND_ERROR_P99_S = 0.050
+
+KNOWN_TO_THE_MODEL = (Outcome.OK, Outcome.STATUS_503, Outcome.STATUS_504)
+MAX_FOREIGN_FRACTION = 0.01
+"""Of the answered requests: with more that ended in a way the model does not know, its prediction is not on trial."""
 
 NOT_COUNTED = (Outcome.IN_FLIGHT_AT_STOP, Outcome.UNRESOLVED)
 """Sent, but nobody knows the answer: left out of the denominator of fraction_503."""
@@ -32,6 +38,7 @@ def observed(run: Observed, *, warm_up_s: float, duration_s: float) -> dict[str,
     outcome = log.outcome[window]
     counts = np.bincount(outcome, minlength=len(Outcome))
     answered = int(sum(counts[o] for o in SENT if o not in NOT_COUNTED))
+    known = int(sum(counts[o] for o in KNOWN_TO_THE_MODEL))
     ok = window & (log.outcome == Outcome.OK)
     service = log.service_time_s[ok]
     service = service[np.isfinite(service)]
@@ -39,6 +46,8 @@ def observed(run: Observed, *, warm_up_s: float, duration_s: float) -> dict[str,
         "requests": int(window.sum()),
         "sent": int(sum(counts[o] for o in SENT)),
         "fraction_503": float(counts[Outcome.STATUS_503] / answered) if answered else None,
+        "answers_known_to_the_model": known,
+        "problems": _foreign_answers(run, window, answered - known, answered),
         "counts": {label(o): int(counts[o]) for o in Outcome},
         "flagged_503": int(np.sum(window & (run.flagged > 0) & (log.outcome == Outcome.STATUS_503))),
         "flagged_connection_errors": int(
@@ -49,6 +58,23 @@ def observed(run: Observed, *, warm_up_s: float, duration_s: float) -> dict[str,
         "service_time_mean_s": float(service.mean()) if len(service) else None,
         "planned_service_time_mean_s": float(run.planned_service_time_s[ok].mean()) if ok.any() else None,
     }
+
+
+def _foreign_answers(run: Observed, window: npt.NDArray[np.bool_], foreign: int, answered: int) -> list[str]:
+    """Why what was observed is not what the model predicts; nothing where nearly every answer was 200, 503 or 504."""
+    if foreign <= MAX_FOREIGN_FRACTION * answered:
+        return []
+    is_foreign = window & ~np.isin(run.log.outcome, [*KNOWN_TO_THE_MODEL, *NOT_COUNTED, *NEVER_SENT])
+    kinds = Counter(
+        f"HTTP {status}" if status else label(Outcome(outcome)).replace("_", " ")
+        for outcome, status in zip(run.log.outcome[is_foreign].tolist(), run.status[is_foreign].tolist(), strict=True)
+    )
+    seen = ", ".join(f"{n} {kind}" for kind, n in kinds.most_common(4))
+    hint = "" if kinds.most_common(1)[0][0] != "HTTP 404" else " Is the path of the URL right?"
+    return [
+        f"{foreign} of {answered} requests ({percent(foreign / answered)}) ended in another way than 200, 503 or 504 "
+        f"({seen}); at most {percent(MAX_FOREIGN_FRACTION)} may, since the model does not know them.{hint}"
+    ]
 
 
 def generator(log: RequestLog) -> dict[str, Any]:

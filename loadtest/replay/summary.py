@@ -14,7 +14,7 @@ from loadtest.replay.tripwire import LOST_AFTER_ERRORS
 from loadtest.schedule import Schedule
 from planner.scenario import Scenario
 
-EXIT_DONE, EXIT_INPUT, EXIT_NO_VERDICT, EXIT_LIMIT, EXIT_INTERRUPTED = 0, 2, 3, 4, 130
+EXIT_DONE, EXIT_NO_VERDICT, EXIT_LIMIT, EXIT_INTERRUPTED = 0, 3, 4, 130
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +25,7 @@ class Ending:
     message: str | None
     exit_code: int
     documents: dict[str, Any]
+    warnings: list[str]
 
 
 def conclude(scenario: Scenario, schedule: Schedule, seen: Observed, *, interrupted: bool) -> Ending:
@@ -41,7 +42,12 @@ def conclude(scenario: Scenario, schedule: Schedule, seen: Observed, *, interrup
         message = "The generator did not keep to the plan, so this run supports no verdict. " + " ".join(
             documents["generator"]["problems"]
         )
-    return Ending(word=word, message=message, exit_code=exit_code, documents=documents)
+    elif exit_code == EXIT_DONE and documents["observed"]["answers_known_to_the_model"] == 0:
+        exit_code = EXIT_NO_VERDICT
+        problems = documents["observed"]["problems"] or ["No request that counts has an answer."]
+        message = "This run observed nothing. " + " ".join(problems)
+    warnings = documents["observed"]["problems"] if exit_code == EXIT_DONE else []
+    return Ending(word=word, message=message, exit_code=exit_code, documents=documents, warnings=warnings)
 
 
 def _ending(ended: EndReason | None, *, interrupted: bool, sent: int, planned: int) -> tuple[str, str | None, int]:
@@ -55,7 +61,7 @@ def _ending(ended: EndReason | None, *, interrupted: bool, sent: int, planned: i
         EndReason.MAX_REQUESTS: (f"Stopped by --max-requests. {so_far}", EXIT_LIMIT),
         EndReason.UNAUTHORIZED: (
             f"The endpoint refuses the key (401 or 403): set {KEY_VARIABLE} to a valid one. {so_far}",
-            EXIT_INPUT,
+            EXIT_NO_VERDICT,
         ),
         EndReason.ENDPOINT_LOST: (
             f"The endpoint was lost: {LOST_AFTER_ERRORS} or more connection errors in a row. {so_far}",

@@ -5,16 +5,14 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import json
-import os
 import queue
 import subprocess
-import sys
 import threading
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import loadtest
+from loadtest.child import child_environment, module_command
 from loadtest.replay.settings import WorkerSettings
 from planner.errors import NoVerdictError
 
@@ -35,12 +33,10 @@ class WorkerProcess:
             raise ModuleNotFoundError("No module named 'locust'", name="locust")
         self._log_path = log
         self._messages: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
-        root = str(Path(loadtest.__file__).resolve().parent.parent)
-        python_path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
         with log.open("wb") as stderr:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "loadtest.replay.worker"],
-                env=os.environ | settings.to_environment() | {"PYTHONPATH": python_path},
+                module_command("loadtest.replay.worker"),
+                env=child_environment() | settings.to_environment(),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,

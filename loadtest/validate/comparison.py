@@ -8,7 +8,7 @@ scenario's service times are on trial against times that the run has measured: t
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,12 +17,23 @@ import numpy.typing as npt
 from loadtest.validate.observed import Observation
 from loadtest.validate.prediction import Prediction
 from planner.model import FloatArray
+from planner.sim.engine import BIN_S
 
 ERROR_RATE = 0.01
 """Chance that a correct model fails, all statistics together, at most."""
 
 SERVICE_TIME_RESOLUTION = 0.01
 """A mean service time is measured to within this share: a worker that sleeps oversleeps."""
+
+READY_RESOLUTION_S = 0.05
+"""A replica is seen to become ready or to go within this time of the instant at which it does: timers, polling."""
+
+RESOLUTION_503S = 1
+"""One request more or less is told by chance events below any model of timing noise.
+
+These widths matter only where nothing is random, with constant cold and service times: there all replicates agree to
+the last digit, and a real run that is right but for a millisecond would fail.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,39 +55,42 @@ def compare(seen: Observation, prediction: Prediction) -> list[Statistic]:
     """fraction_503 (two-sided); distances of cumulative 503s and ready replicas from their means (one-sided)."""
     on_trial = prediction.drawn_service_mean_s is not None and np.isfinite(seen.service_time_s).any()
     rate = ERROR_RATE / (2 + (seen.bin_ready is not None) + on_trial)
-    statistics = [_two_sided("fraction_503", seen.fraction_503, prediction.fractions, rate)]
+    margin = RESOLUTION_503S / seen.requests
+    statistics = [_two_sided("fraction_503", seen.fraction_503, prediction.fractions, rate, margin)]
     cumulative = np.cumsum(prediction.bin_503, axis=1)
     largest = _distances(np.cumsum(seen.bin_503), cumulative, lambda gap: np.abs(gap).max(axis=-1))
-    statistics.append(_one_sided("largest_distance_of_cumulative_503s", *largest, rate))
+    statistics.append(_one_sided("largest_distance_of_cumulative_503s", *largest, rate, RESOLUTION_503S))
     if seen.bin_ready is not None:
         after = slice(min(seen.first_bin, len(seen.bin_ready) - 1), None)
         gaps = (seen.bin_ready[after], prediction.bin_ready[:, after])
         average = _distances(*gaps, lambda gap: np.abs(gap).mean(axis=-1))
-        statistics.append(_one_sided("mean_distance_of_ready_replicas", *average, rate))
+        changes = float(np.abs(np.diff(gaps[0])).sum())
+        margin = READY_RESOLUTION_S * changes / (len(gaps[0]) * BIN_S)
+        statistics.append(_one_sided("mean_distance_of_ready_replicas", *average, rate, margin))
     if prediction.drawn_service_mean_s is not None and on_trial:
         measured = float(np.nanmean(seen.service_time_s))
-        mean_s = _two_sided("mean_service_time_s", measured, prediction.drawn_service_mean_s, rate)
         margin = SERVICE_TIME_RESOLUTION * measured
-        statistics.append(replace(mean_s, low=mean_s.low - margin, high=mean_s.high + margin))
+        statistics.append(_two_sided("mean_service_time_s", measured, prediction.drawn_service_mean_s, rate, margin))
     return statistics
 
 
-def _two_sided(name: str, value: float, replicates: FloatArray, error_rate: float) -> Statistic:
-    """The interval by order statistics that one further replicate leaves with chance error_rate."""
+def _two_sided(name: str, value: float, replicates: FloatArray, error_rate: float, margin: float) -> Statistic:
+    """The interval by order statistics that one further replicate leaves with chance error_rate, and the margin."""
     ordered = np.sort(replicates)
     n = len(ordered)
     rank = max(1, int(error_rate / 2 * (n + 1)))
-    tail = min(int((ordered <= value).sum()), int((ordered >= value).sum()))
-    p_value = min(1.0, 2 * (1 + tail) / (n + 1))
-    return Statistic(name=name, value=value, low=float(ordered[rank - 1]), high=float(ordered[-rank]), p_value=p_value)
+    tail = min(int((ordered <= value + margin).sum()), int((ordered >= value - margin).sum()))
+    low, high = max(0.0, float(ordered[rank - 1]) - margin), float(ordered[-rank]) + margin
+    return Statistic(name=name, value=value, low=low, high=high, p_value=min(1.0, 2 * (1 + tail) / (n + 1)))
 
 
-def _one_sided(name: str, value: float, replicates: FloatArray, error_rate: float) -> Statistic:
+def _one_sided(name: str, value: float, replicates: FloatArray, error_rate: float, margin: float) -> Statistic:
     ordered = np.sort(replicates)
     n = len(ordered)
     rank = max(1, int(error_rate * (n + 1)))
-    tail = int((ordered >= value).sum())
-    return Statistic(name=name, value=value, low=0.0, high=float(ordered[-rank]), p_value=(1 + tail) / (n + 1))
+    tail = int((ordered >= value - margin).sum())
+    high = float(ordered[-rank]) + margin
+    return Statistic(name=name, value=value, low=0.0, high=high, p_value=(1 + tail) / (n + 1))
 
 
 def _distances(

@@ -17,6 +17,15 @@ from planner.sim.engine import BIN_S
 FEWEST_OVERHEADS = 30
 """Measured overheads to draw from; with fewer, the scenario's own overhead is used."""
 
+NEEDED = (
+    ("generator", "problems"),
+    ("generator", "valid"),
+    ("observed", "problems"),
+    ("books", "planned"),
+    ("books", "sent"),
+)
+"""What the summary of a replay has, among other things."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Observation:
@@ -86,7 +95,7 @@ def observe(folder: RunFolder, scenario: Scenario) -> Observation:
 
 def _complete(folder: RunFolder) -> dict[str, Any]:
     summary = folder.read_summary()
-    for part, key in (("generator", "problems"), ("generator", "valid"), ("books", "planned"), ("books", "sent")):
+    for part, key in NEEDED:
         if key not in (summary.get(part) or {}):
             raise InputError(f"{folder.summary}: {part}.{key} is missing: not the summary of a replay")
     return summary

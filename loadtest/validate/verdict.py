@@ -94,8 +94,17 @@ def validate_run(folder: RunFolder, scenario: Scenario) -> Validation:
     prepare_simulator()
     with progress("validating", simulated_runs(scenario)) as advance:
         validation = validate(folder, scenario, run_scenario, cores=cores(), on_done=advance)
+    return kept(validation, folder)
+
+
+def kept(validation: Validation, folder: RunFolder) -> Validation:
+    """Write validation.json; a verdict that cannot be written is still one, with a warning."""
     text = json.dumps(validation.document, indent=2, allow_nan=False, ensure_ascii=False)
-    folder.validation.write_text(text + "\n", encoding="utf-8")
+    try:
+        folder.validation.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        lost = f"{folder.validation}: the verdict cannot be kept there ({error.strerror or error})"
+        return replace(validation, document=validation.document | {"warnings": [lost]})
     return validation
 
 
@@ -111,6 +120,7 @@ def _invalid(seen: Observation, run_scenario: Scenario) -> list[str]:
     if len(seen.sent_s) == 0 or seen.requests == 0:
         return ["The run is vacuous: no request was sent and answered."]
     reasons.extend(summary["generator"]["problems"])
+    reasons.extend(summary["observed"]["problems"])
     if summary.get("ended") != "complete":
         reasons.append(f"The run did not end by itself ({summary.get('ended')}): {summary.get('message')}")
     ready = ((summary.get("replicas") or {}).get("at_start") or {}).get("ready")

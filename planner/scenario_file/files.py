@@ -25,6 +25,9 @@ FILE_REFERENCES = (
 )
 """Where a scenario may name another file."""
 
+INPUTS = "inputs"
+"""The subfolder of a run folder that holds the files named by its scenario."""
+
 
 def load(name_or_path: str | Path, overrides: Mapping[str, object] | None = None) -> Scenario:
     """The scenario at a path (it contains / or ends in .yaml or .yml), else the shipped one of that name.
@@ -76,7 +79,8 @@ def _located(name_or_path: str | Path) -> tuple[Path, str]:
 def save_copy(scenario: Scenario, folder: Path) -> Path:
     """Write folder/scenario.yaml so that loading it there gives the same scenario; returns its path.
 
-    Files that it names by a path inside its own folder are copied along; other relative paths become absolute.
+    Files that it names by a path inside its own folder are copied into the subfolder `inputs`, out of the way of what
+    a run writes; other relative paths become absolute.
     """
     if not scenario.text or scenario.source is None:
         raise ValueError("only a scenario that was read from a file can be copied")
@@ -88,11 +92,15 @@ def save_copy(scenario: Scenario, folder: Path) -> Path:
         file = value_at(document, path)
         if not isinstance(file, str) or Path(file).is_absolute():
             continue
-        if ".." in PurePath(file).parts:
-            value_at(document, path[:-1])[path[-1]] = os.path.normpath(home / file)
-            moved = True
+        parts = PurePath(file).parts
+        if ".." in parts:
+            named = os.path.normpath(home / file)
         else:
-            _copy(home / file, folder / file)
+            named = file if parts[0] == INPUTS else f"{INPUTS}/{file}"
+            _copy(home / file, folder / named)
+        if named != file:
+            value_at(document, path[:-1])[path[-1]] = named
+            moved = True
     if "name" not in document:  # its default is the name of the file, which is about to change
         document = {"name": scenario.name, **document}
         moved = True

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from loadtest.child import child_environment, module_command
 from loadtest.replay import run as run_module
 from loadtest.replay import session
 from loadtest.replay.progress import Progress
@@ -219,6 +220,23 @@ def test_a_lab_is_observed_and_shares_the_start(
     assert set(result.requests.cause[1::2]) == {Cause.AT_MAX_REPLICAS}
 
 
+def test_an_interrupt_while_a_replay_tidies_up_loses_nothing(
+    stub: MakeStub, scenario: MakeScenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop = session.ReplicaObserver.stop
+
+    def interrupted_stop(observer: session.ReplicaObserver) -> None:
+        signal.raise_signal(signal.SIGINT)
+        stop(observer)
+
+    monkeypatch.setattr(session.ReplicaObserver, "stop", interrupted_stop)
+    before = signal.getsignal(signal.SIGINT)
+    result = replay(scenario(rps=30, duration="1s"), stub(lab="begins").url, out=tmp_path / "run")
+    assert (result.document["ended"], result.exit_code) == ("complete", 0)
+    assert result.document["books"]["ok"] == result.document["books"]["planned"]
+    assert signal.getsignal(signal.SIGINT) == before
+
+
 def test_a_limit_of_requests_ends_the_run(stub: MakeStub, scenario: MakeScenario, tmp_path: Path) -> None:
     server = stub(delay_s=0.1)
     result = replay(scenario(rps=60), server.url, out=tmp_path / "run", max_requests=25)
@@ -234,7 +252,7 @@ def test_a_refused_key_stops_the_run(
 ) -> None:
     monkeypatch.setenv("SURGEPROOF_ENDPOINT_KEY", "wrong-key")
     result = replay(scenario(rps=50, duration="20s"), stub(key=KEY).url, out=tmp_path / "run")
-    assert result.exit_code == 2
+    assert result.exit_code == 3
     assert "refuses the key (401 or 403)" in str(result.message)
     assert "wrong-key" not in str(result.message)
     assert result.document["books"]["sent"] < 50
@@ -376,6 +394,15 @@ def test_a_signal_keeps_what_was_measured(
     assert folder.read_summary()["ended"] == "interrupted"
     assert np.sum(folder.read_requests().outcome == Outcome.OK) == books["ok"]
     assert str(tmp_path / "run") in stderr.strip().splitlines()[-1]
+
+
+def test_the_modules_in_the_users_folder_are_not_ours(tmp_path: Path) -> None:
+    (tmp_path / "queue.py").write_text("raise SystemExit('not yours')")
+    (tmp_path / "planner").mkdir()
+    (tmp_path / "planner" / "__init__.py").touch()
+    command = [*module_command("loadtest.lab"), "--help"]
+    done = subprocess.run(command, cwd=tmp_path, env=child_environment(), capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_killed_parent_leaves_no_worker(stub: MakeStub, scenario_file: Callable[..., Path], tmp_path: Path) -> None:

@@ -19,7 +19,12 @@ from planner.scenario import Scenario
 
 
 def run_of(
-    outcomes: list[Outcome], *, late_s: Any = 0.001, took_s: Any = 0.2, flagged: list[int] | None = None
+    outcomes: list[Outcome],
+    *,
+    late_s: Any = 0.001,
+    took_s: Any = 0.2,
+    flagged: list[int] | None = None,
+    statuses: dict[Outcome, int] | None = None,
 ) -> Observed:
     """One request a second; those that were sent left late_s after their time and took took_s."""
     n = len(outcomes)
@@ -38,7 +43,7 @@ def run_of(
     zeros = np.zeros(n, dtype=np.int64)
     return Observed(
         log=log,
-        status=zeros,
+        status=np.array([(statuses or {}).get(o, 0) for o in outcomes], dtype=np.int64),
         flagged=zeros if flagged is None else np.array(flagged),
         planned_service_time_s=np.full(n, 0.1),
         ended=EndReason.COMPLETE,
@@ -130,7 +135,7 @@ def schedule_of(n: int) -> Schedule:
         (EndReason.COMPLETE, True, "interrupted", 130),
         (EndReason.STOPPED, True, "interrupted", 130),
         (EndReason.MAX_REQUESTS, False, "max_requests", 4),
-        (EndReason.UNAUTHORIZED, False, "unauthorized", 2),
+        (EndReason.UNAUTHORIZED, False, "unauthorized", 3),
         (EndReason.ENDPOINT_LOST, False, "endpoint_lost", 3),
         (EndReason.LOG_UNWRITABLE, False, "log_unwritable", 3),
         (None, False, "worker_lost", 3),
@@ -150,6 +155,37 @@ def test_a_lagging_generator_supports_no_verdict(scenario: Callable[..., Scenari
     ending = conclude(scenario(), schedule_of(9), run_of([Outcome.OK] * 9, late_s=0.3), interrupted=False)
     assert ending.exit_code == 3
     assert "supports no verdict" in str(ending.message)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status", "words"),
+    [
+        (Outcome.OTHER_4XX, 404, "12 of 12 requests (100 %) ended in another way than 200, 503 or 504 (12 HTTP 404)"),
+        (Outcome.OTHER_5XX, 500, "12 HTTP 500)"),
+        (Outcome.CONNECTION_ERROR, 0, "12 connection error)"),
+        (Outcome.TIMEOUT, 0, "12 timeout)"),
+        (Outcome.UNRESOLVED, 0, "No request that counts has an answer"),
+    ],
+)
+def test_a_replay_that_observed_nothing_is_no_success(
+    scenario: Callable[..., Scenario], outcome: Outcome, status: int, words: str
+) -> None:
+    ending = conclude(
+        scenario(duration="12s"), schedule_of(12), run_of([outcome] * 12, statuses={outcome: status}), interrupted=False
+    )
+    assert ending.exit_code == 3
+    assert words in str(ending.message)
+
+
+@pytest.mark.parametrize(("errors", "problems"), [(0, 0), (2, 0), (3, 1)])
+def test_answers_that_the_model_does_not_know_are_a_problem_beyond_1_percent(
+    scenario: Callable[..., Scenario], errors: int, problems: int
+) -> None:
+    run = run_of([Outcome.OK] * (200 - errors) + [Outcome.OTHER_5XX] * errors, statuses={Outcome.OTHER_5XX: 500})
+    ending = conclude(scenario(duration="200s"), schedule_of(200), run, interrupted=False)
+    assert ending.exit_code == 0, "the endpoint was measured; only a verdict on the model would be out of place"
+    assert len(ending.warnings) == len(ending.documents["observed"]["problems"]) == problems
+    assert all("3 of 200 requests (1.5 %)" in warning for warning in ending.warnings)
 
 
 def test_tripwire_for_a_lost_endpoint() -> None:

@@ -10,16 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from loadtest.runfolder import RunFolder
 from loadtest.validate.comparison import ERROR_RATE, compare
 from loadtest.validate.observed import mean_in_bins, observe
 from loadtest.validate.prediction import FEWEST_REPLICATES, predict
-from loadtest.validate.verdict import Validation, validate
+from loadtest.validate.verdict import Validation, kept, validate
 from planner.errors import InputError
-from planner.model import ReplicaLog
+from planner.model import ReplicaLog, Verdict, VerdictWord
 from planner.records import write_replicas, write_requests
 from planner.scenario import Scenario
 from planner.scenario_file import load
-from planner.service import Scaled
+from planner.service import Deterministic, Scaled
 from tests.loadtest.simulated_run import write_run
 
 
@@ -155,6 +156,35 @@ def test_a_run_that_was_stopped_is_invalid(tmp_path: Path, quickstart: Scenario)
     validation = validate(folder, quickstart, quickstart)
     assert validation.document["verdict"] == "invalid"
     assert "max_requests" in validation.document["reasons"][0]
+
+
+def test_a_run_whose_answers_the_model_does_not_know_is_invalid(tmp_path: Path, quickstart: Scenario) -> None:
+    folder = write_run(tmp_path / "run", quickstart)
+    summary = folder.read_summary()
+    observed = summary["observed"] | {"problems": ["238 of 258 requests ended in another way"]}
+    folder.write_summary(summary | {"observed": observed})
+    document = validate(folder, quickstart, quickstart).document
+    assert (document["verdict"], document["reasons"]) == ("invalid", observed["problems"])
+
+
+@pytest.mark.parametrize(("late_start_s", "verdict"), [(0.002, "pass"), (0.5, "fail")])
+def test_where_nothing_is_random_a_run_may_still_be_off_by_what_cannot_be_measured(
+    tmp_path: Path, quickstart: Scenario, late_start_s: float, verdict: str
+) -> None:
+    """Constant times: all replicates agree to the last digit, and a replica that is 2 ms late is no contradiction."""
+    constant = replace(quickstart, service_time=Deterministic(0.28), cold_start=Deterministic(6.0))
+    world = replace(constant, cold_start=Deterministic(6.0 + late_start_s))
+    document = judged(tmp_path, constant, world=world).document
+    assert document["verdict"] == verdict, document["reasons"]
+
+
+def test_a_verdict_that_cannot_be_written_is_still_given(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.validation.mkdir()
+    verdict = Verdict(word=VerdictWord.FAIL, reasons=("too many 503s",))
+    validation = kept(Validation(verdict=verdict, document={"verdict": "fail"}), folder)
+    assert (validation.exit_code, validation.document["verdict"]) == (1, "fail")
+    assert "validation.json: the verdict cannot be kept there (Is a directory)" in validation.document["warnings"][0]
 
 
 def test_agreement_on_nothing_is_undecided(tmp_path: Path, quickstart: Scenario) -> None:

@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from planner.arrivals import Renewal
 from planner.errors import InputError
@@ -130,7 +132,18 @@ def test_a_copy_takes_its_traces_along(tmp_path: Path) -> None:
     scenario = load(path, {"duration": "8s"})
     copy = save_copy(scenario, tmp_path / "run")
     (home / "traces" / "t.csv").unlink()
-    assert (tmp_path / "run" / "traces" / "t.csv").is_file()
+    assert (tmp_path / "run" / "inputs" / "traces" / "t.csv").is_file()
+    assert same(load(copy), scenario)
+    assert same(load(save_copy(load(copy), tmp_path / "again")), scenario)
+
+
+def test_a_copy_stays_clear_of_the_files_of_a_run(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    parquet.write_table(pa.table({"service_time_s": [0.1, 0.3]}), tmp_path / "home" / "requests.parquet")
+    service_time = {"distribution": "empirical", "file": "requests.parquet", "column": "service_time_s"}
+    scenario = load(written(tmp_path / "home", document() | {"service_time": service_time}, "mine.yaml"))
+    copy = save_copy(scenario, tmp_path / "run")
+    (tmp_path / "run" / "requests.parquet").write_text("what the run has measured")
     assert same(load(copy), scenario)
 
 
