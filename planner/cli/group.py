@@ -42,6 +42,8 @@ class LazyGroup(TyperGroup):
             # typer would end with 1, which says that a promise is not kept
             silence_stdout()
             raise typer.Exit(EXIT_READER_GONE) from None
+        except KeyboardInterrupt:
+            raise typer.Abort from None  # typer would end without a word
 
 
 def _imported(name: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -41,7 +42,30 @@ def prepare_simulator() -> None:
     """Compile the simulator, once per installed version, and say so: it is not part of any measured time."""
     if not is_cached():
         console.print("Compiling the simulator, once for this installed version (about half a minute) …")
-    compile_kernel()
+    _compile()
+
+
+def _compile() -> None:
+    """compile_kernel(), ended by Ctrl-C wherever it falls: one in a callback of LLVM is dropped, or breaks numba."""
+    dropped: list[object] = []
+    before = sys.unraisablehook
+
+    def note(unraisable: sys.UnraisableHookArgs) -> None:
+        if issubclass(unraisable.exc_type, KeyboardInterrupt):
+            dropped.append(unraisable.exc_type)
+        else:
+            before(unraisable)
+
+    sys.unraisablehook = note
+    try:
+        compile_kernel()
+    except Exception:
+        if not dropped:
+            raise
+    finally:
+        sys.unraisablehook = before
+    if dropped:
+        raise KeyboardInterrupt
 
 
 def simulate(scenario: Scenario, replications: int | None = None) -> dict[str, Any]:
