@@ -46,7 +46,7 @@ class AzmlInfSrv:
     async def start(self) -> None:
         self._forking = asyncio.create_task(self._fork())
         try:
-            self.pid = await asyncio.shield(self._forking)
+            await asyncio.shield(self._forking)
         except LauncherEnded as error:
             raise ScoringServerFailed(f"the launcher of scoring servers has ended: {error}", "") from None
         with contextlib.suppress(TimeoutError):
@@ -97,7 +97,8 @@ class AzmlInfSrv:
                 arguments = ["--entry_script", str(self._score_file), "--port", str(self.port)]
                 arguments += ["--worker_count", str(self._deployment.worker_count)]
                 files = [listener.fileno(), ready_write, log.fileno()]
-                return await self._launcher.fork(arguments, self._settings(), self._score_file.parent, files)
+                self.pid = await self._launcher.fork(arguments, self._settings(), self._score_file.parent, files)
+                return self.pid
         finally:
             os.close(ready_write)
 
@@ -116,7 +117,14 @@ class AzmlInfSrv:
         if not said:
             asyncio.get_running_loop().remove_reader(pipe)
             os.close(pipe)
+            self._kill_group()
             self.ended.set()
+
+    def _kill_group(self) -> None:
+        """With the master may go processes that the model started and left in its group."""
+        if self.pid is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
 
     async def _check_health(self) -> None:
         assert self.port is not None
@@ -130,15 +138,30 @@ class AzmlInfSrv:
 
 
 def why_it_ended(log: str, score_file: Path) -> str:
-    """One sentence from a scoring server's log: the user's exception, where it was raised, else the last line."""
-    exception = re.search(r"^Traceback \(most recent call last\):\n((?:[ \t].*\n|\n)+)(\S.*)$", _messages(log), re.M)
-    if exception is None:
-        lines = [line for line in log.splitlines() if line.strip()]
-        return f"{score_file}: the scoring server ended: {lines[-1] if lines else 'it left no log'}"
-    where = re.findall(rf'File "{re.escape(str(score_file))}", line (\d+)', exception[1])
-    place = f"{score_file}, line {where[-1]}" if where else str(score_file)
-    deed = "init() raised" if "User's init function failed" in log else "importing it raised"
-    return f"{place}: {deed} {exception[2]}"
+    """One sentence from a log: the user's exception and its place, else how the workers died, else the last line."""
+    deaths = re.findall(r"^Worker \(pid:(\d+)\) died before init\(\) had returned$", log, re.M)
+    end = log.rpartition("died before init() had returned\n")[2]
+    exception = re.search(r"^Traceback \(most recent call last\):\n((?:[ \t].*\n|\n)+)(\S.*)$", _messages(end), re.M)
+    if exception is not None:
+        where = re.findall(rf'File "{re.escape(str(score_file))}", line (\d+)', exception[1])
+        place = f"{score_file}, line {where[-1]}" if where else str(score_file)
+        deed = "init() raised" if "User's init function failed" in end else "importing it raised"
+        return f"{place}: {deed} {exception[2]}"
+    if pids := deaths or re.findall(r"Worker \(pid:(\d+)\) exited with code", log):
+        return f"{score_file}: {_how_they_died(log, pids)}"
+    lines = [line for line in log.splitlines() if line.strip()]
+    return f"{score_file}: the scoring server ended: {lines[-1] if lines else 'it left no log'}"
+
+
+def _how_they_died(log: str, pids: list[str]) -> str:
+    """The end and the last words of the last worker; gunicorn notes every end except an exit with code 0."""
+    times = "once" if len(pids) == 1 else f"{len(pids)} times"
+    noted = re.search(rf"Worker \(pid:{pids[-1]}\) (?:was sent (\w+)|exited with code (\d+))", log)
+    end = "exit code 0" if noted is None else f"killed by {noted[1]}" if noted[1] else f"exit code {noted[2]}"
+    guess = ", perhaps out of memory" if end == "killed by SIGKILL" else ""
+    said = re.findall(rf"^\S+ \S+ \w \[{pids[-1]}\] \S+ - (.*)$", log, re.M)
+    last_words = f'; its log ends with "{said[-1]}"' if said else ""
+    return f"its worker process died {times} before init() had returned ({end}{guess}){last_words}"
 
 
 def _messages(log: str) -> str:

@@ -127,8 +127,8 @@ class Fleet:
                     group.create_task(start(replica))
         except* ScoringServerFailed as failures:
             raise failures.exceptions[0] from None
+        self._enter_service(*replicas)
         for replica in replicas:
-            self._enter_service(replica)
             replica.life = self._run(self._serve(replica))
 
     def scale_to(self, count: int) -> None:
@@ -195,11 +195,12 @@ class Fleet:
         self._enter_service(replica)
         await self._serve(replica)
 
-    def _enter_service(self, replica: Replica) -> None:
-        replica.phase, replica.ready_s = Phase.READY, self._now()
-        replica.empty.clear()
-        self._note(replica, "ready", drawn_cold_start_s=replica.cold_start_s, real_start_s=replica.real_start_s)
-        self._traffic.put_in_service(replica.id)
+    def _enter_service(self, *replicas: Replica) -> None:
+        for replica in replicas:
+            replica.phase, replica.ready_s = Phase.READY, self._now()
+            replica.empty.clear()
+            self._note(replica, "ready", drawn_cold_start_s=replica.cold_start_s, real_start_s=replica.real_start_s)
+            self._traffic.put_in_service(replica.id)
         self._on_change()
 
     async def _serve(self, replica: Replica) -> None:

@@ -50,9 +50,9 @@ class Launcher:
     def stop(self) -> None:
         """End it. Scoring servers that are still there end with it."""
         if self._process is not None and self._control is not None:
-            self._control.close()
             self._process.kill()
             self._process.wait()
+            self._control.close()
 
     def _running(self) -> socket.socket:
         if self._process is None or self._control is None or self._process.poll() is not None:

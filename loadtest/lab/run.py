@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import math
 import os
 import secrets
 import signal
@@ -36,6 +37,8 @@ from planner.errors import InputError
 from planner.scenario import Scenario
 
 OPEN_FILES = 65536
+PROGRESS_PERIOD_S = 10.0
+"""While init() runs."""
 
 
 def run_lab(
@@ -115,11 +118,17 @@ class _Session:
         def on_healthy() -> None:
             nonlocal healthy
             healthy += 1
-            self.on_progress(f"starting replicas: {healthy} of {count} healthy")
+            if healthy % math.ceil(count / 100) == 0 or healthy == count:
+                self.on_progress(f"starting replicas: {healthy} of {count} healthy")
 
         self.on_progress(f"starting {count} {self.options.replicas.value} replicas")
         starting = asyncio.create_task(lab.start(on_healthy))
-        await asyncio.wait({starting, stop}, return_when=asyncio.FIRST_COMPLETED)
+        waited_s = 0.0
+        while not await _first_done(starting, stop, within_s=PROGRESS_PERIOD_S):
+            waited_s += PROGRESS_PERIOD_S
+            self.on_progress(
+                f"starting replicas: {healthy} of {count} healthy, waiting for init(), {waited_s:.0f} s so far"
+            )
         if not starting.done():
             starting.cancel()
             await asyncio.gather(starting, return_exceptions=True)
@@ -177,6 +186,11 @@ class _Session:
         )
 
 
+async def _first_done(*futures: asyncio.Future[None], within_s: float) -> bool:
+    done, _ = await asyncio.wait(futures, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
+    return bool(done)
+
+
 def status_line(lab: Lab) -> str:
     """The lab at a glance."""
     counts = lab.counts()
@@ -188,8 +202,9 @@ def status_line(lab: Lab) -> str:
 
 def _stop_on_signals(stop: asyncio.Future[None]) -> None:
     loop = asyncio.get_running_loop()
-    for signal_number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(signal_number, _stop, stop)
+    for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal_number != signal.SIGHUP or signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # ignored: `nohup`
+            loop.add_signal_handler(signal_number, _stop, stop)
     if os.environ.get(STOP_ON_EOF_VARIABLE):
         loop.add_reader(sys.stdin.fileno(), _stop_at_eof, stop)
 

@@ -10,6 +10,8 @@ from typing import Protocol
 from loadtest.lab.http_client import Answer
 from planner.model import Deployment
 
+LONGEST_SLEEP_S = 1e9
+
 
 class ScoringServerFailed(Exception):
     """It ended before it was healthy. str() is one sentence; `log_tail` the end of its log."""
@@ -61,7 +63,9 @@ class SimulatedServer:
         try:
             request = json.loads(body)
             service_time_s = float(request.get("service_time_s", 0.0))
-        except (ValueError, AttributeError, TypeError):
+            if not 0 <= service_time_s <= LONGEST_SLEEP_S:
+                raise ValueError("nobody can sleep as long as that")
+        except (ValueError, AttributeError, TypeError, OverflowError, RecursionError):
             return _answer(500, {"message": "An unexpected error occurred in scoring script."}, {})
         async with self._workers:
             await asyncio.sleep(self._overhead_s + service_time_s)

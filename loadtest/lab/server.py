@@ -29,7 +29,7 @@ def loopback_socket(host: str, port: int) -> socket.socket:
     """A bound socket; refuses a host that is not this machine's loopback, and a port in use."""
     try:
         addresses = {str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
-    except OSError:
+    except (OSError, UnicodeError):
         raise InputError(f"--host {host}: no such host; the lab listens on loopback only, such as 127.0.0.1") from None
     if not all(ipaddress.ip_address(address.partition("%")[0]).is_loopback for address in addresses):
         raise InputError(f"--host {host}: not a loopback address; the lab listens on loopback only, such as 127.0.0.1")
@@ -99,7 +99,7 @@ class _Handlers:
         self._check_key(request)
         try:
             zero_s = float((await request.json())["monotonic_s"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             raise web.HTTPBadRequest(text='the body must be {"monotonic_s": SECONDS}') from None
         if not 0 <= zero_s - time.monotonic() <= _LONGEST_BEGIN_AHEAD_S:
             text = (

@@ -47,14 +47,16 @@ def parse_url(url: str) -> Endpoint:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise InputError(f"--url {url.split('?')[0]}: not a URL") from None
+        raise InputError(f"--url {_without_secrets(url)}: not a URL") from None
     if parts.username is not None or parts.password is not None:
         raise InputError(f"--url: must not carry a user name or password; the key belongs in {KEY_VARIABLE}")
-    shown = url.split("?")[0]
+    shown = _without_secrets(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise InputError(f"--url {shown}: must be a full scoring URL, such as http://127.0.0.1:5001/score")
     if port == 0:
         raise InputError(f"--url {shown}: port 0, must be 1 to 65535")
+    if "#" in url:
+        raise InputError(f"--url {shown}: must not carry a #fragment, which no server is sent")
     path = parts.path or "/"
     if any(ord(c) <= 32 or ord(c) > 126 for c in path + parts.query + parts.hostname):
         raise InputError(f"--url {shown}: holds a character that a URL must percent-encode")
@@ -64,6 +66,15 @@ def parse_url(url: str) -> Endpoint:
         port=port or (443 if parts.scheme == "https" else 80),
         path=f"{path}?{parts.query}" if parts.query else path,
     )
+
+
+def _without_secrets(url: str) -> str:
+    """A URL that may be none, without its query and whatever may be a password: all from // to the last @."""
+    shown, _, query = url.replace("#", "?").partition("?")
+    if "@" not in url:
+        return shown
+    scheme = next((scheme for scheme in ("http://", "https://") if url.startswith(scheme)), "")
+    return f"{scheme}…" if "@" in query else f"{scheme}…@{shown.rpartition('@')[2]}"
 
 
 def resolve(endpoint: Endpoint) -> list[str]:

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import http.client
-import json
 import math
 import threading
 import time
@@ -15,68 +13,29 @@ from typing import Any
 import numpy as np
 
 from loadtest.replay.endpoint import Endpoint
-from planner.model import REPLICA_COLUMNS, Deployment, ReplicaLog
+from loadtest.replay.lab_client import ROW, STATE_COLUMNS, LabClient, LabMalformed, LabUnavailable
+from planner.model import Deployment, ReplicaLog
 
 SAMPLE_PERIOD_S = 0.25
 LOG_PERIOD_S = 1.0
-TIMEOUT_S = 2.0
-
-_STATE_COLUMNS = REPLICA_COLUMNS[1:]
-_NEEDED = ("monotonic_s", *_STATE_COLUMNS)
-
-
-class LabClient:
-    """Reads the lab's state and log over one kept connection; every failure is a LabUnavailable."""
-
-    def __init__(self, endpoint: Endpoint) -> None:
-        self._connection = http.client.HTTPConnection(endpoint.host, endpoint.port, timeout=TIMEOUT_S)
-
-    def state(self) -> dict[str, Any]:
-        """The lab's present state."""
-        document = self._call("GET", "/lab/state")
-        if not isinstance(document, dict) or any(not isinstance(document.get(k), int | float) for k in _NEEDED):
-            raise LabUnavailable("/lab/state answers, but not as a Surgeproof lab does")
-        return document
-
-    def events_after(self, seq: int) -> list[dict[str, Any]]:
-        """State events with a sequence number above `seq`, oldest first; a lab that does not filter sends all kinds."""
-        document = self._call("GET", f"/lab/log?after={seq}&kinds=state")
-        if not isinstance(document, list):
-            raise LabUnavailable("/lab/log answers, but not as a Surgeproof lab does")
-        return [event for event in document if isinstance(event, dict) and isinstance(event.get("seq"), int)]
-
-    def begin(self, start_monotonic_s: float, key: str | None) -> None:
-        """Tell the lab which instant is time 0 of the scenario, so that its tick k is the model's."""
-        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
-        self._call("POST", "/lab/begin", json.dumps({"monotonic_s": start_monotonic_s}), headers)
-
-    def close(self) -> None:
-        self._connection.close()
-
-    def _call(self, method: str, path: str, body: str | None = None, headers: dict[str, str] | None = None) -> Any:
-        try:
-            self._connection.request(method, path, body, headers or {})
-            response = self._connection.getresponse()
-            answer = response.read()
-            if response.status != 200:
-                raise LabUnavailable(f"{method} {path} answers {response.status}")
-            return json.loads(answer)
-        except (OSError, ValueError, http.client.HTTPException) as error:
-            self._connection.close()
-            raise LabUnavailable(f"{method} {path}: {error or type(error).__name__}") from None
-
-
-class LabUnavailable(Exception):
-    """The lab did not answer, or this is no lab."""
+LOG_PAGES_AT_ONCE = 100
+"""The lab keeps 20."""
+LONGEST_WAIT_FOR_A_TICK_S = 60.0
+MALFORMED = "the endpoint shows no usable replicas"
 
 
 def find_lab(endpoint: Endpoint, *, loopback: bool) -> tuple[dict[str, Any] | None, str]:
-    """The state of the lab behind a URL, or None and the reason why no replicas can be observed."""
+    """The state of the lab behind a URL, or None and the reason why no replicas can be observed.
+
+    An answer that is nearly a lab's is worth a warning: then the reason starts with MALFORMED.
+    """
     if not loopback or endpoint.is_tls:
         return None, "the endpoint is not a Surgeproof lab on this machine, so replicas were not observed"
     client = LabClient(endpoint)
     try:
         return client.state(), ""
+    except LabMalformed as error:
+        return None, f"{MALFORMED} ({error})"
     except LabUnavailable as error:
         return None, f"the endpoint shows no replicas ({error})"
     finally:
@@ -84,12 +43,16 @@ def find_lab(endpoint: Endpoint, *, loopback: bool) -> tuple[dict[str, Any] | No
 
 
 def aligned_start_s(last_state: list[dict[str, Any]], earliest_s: float) -> float | None:
-    """The first autoscaler tick at or after `earliest_s` (monotonic clock); None if the lab does not name its ticks."""
+    """The first autoscaler tick at or after `earliest_s` (monotonic clock).
+
+    None if the lab does not name its ticks, or one that is too far away to wait for.
+    """
     state = last_state[0] if last_state else {}
     tick_s, period_s = state.get("next_tick_monotonic_s"), state.get("refresh_period_s")
-    if not isinstance(tick_s, int | float) or not isinstance(period_s, int | float) or period_s <= 0:
+    if tick_s is None or period_s is None:
         return None
-    return float(tick_s + max(0, math.ceil((earliest_s - tick_s) / period_s)) * period_s)
+    start_s = float(tick_s + max(0, math.ceil((earliest_s - tick_s) / period_s)) * period_s)
+    return start_s if start_s - earliest_s <= LONGEST_WAIT_FOR_A_TICK_S else None
 
 
 class ReplicaObserver:
@@ -152,25 +115,36 @@ class ReplicaObserver:
         try:
             state = self._client.state()
         except LabUnavailable as error:
-            self.problem = f"the lab stopped answering during the run ({error})"
+            self.problem = f"the lab could not be observed all the time ({error})"
             return
-        self.ready = int(state["ready"])
+        self.ready = state["ready"]
         self.states[1:] = [state]
-        self._rows.append(tuple(float(state[name]) for name in _NEEDED))
+        self._note(state)
 
     def _read_log(self) -> None:
         if not self._log_works:
             return
         try:
-            while events := self._client.events_after(self._after):  # the lab answers in pages
-                self._after = max(int(event["seq"]) for event in events)
-                self._rows += [
-                    tuple(float(event[name]) for name in _NEEDED)
-                    for event in events
-                    if event.get("kind") == "state" and all(isinstance(event.get(k), int | float) for k in _NEEDED)
-                ]
+            self._read_pages()
+        except LabMalformed as error:
+            self._log_works = False
+            self.problem = f"the lab's log could not be used ({error})"
         except LabUnavailable:
             self._log_works = bool(self._after)
+
+    def _read_pages(self) -> None:
+        for _ in range(LOG_PAGES_AT_ONCE):
+            events = self._client.events_after(self._after)
+            if not events:
+                return
+            self._after = max(event["seq"] for event in events)
+            for event in events:
+                if event.get("kind") == "state":
+                    self._note(event)
+        raise LabMalformed(f"/lab/log has no end: {LOG_PAGES_AT_ONCE} pages are not all of it")
+
+    def _note(self, row: dict[str, Any]) -> None:
+        self._rows.append(tuple(float(row[name]) for name in ROW))
 
 
 def build_replica_log(rows: list[tuple[float, ...]], start_monotonic_s: float) -> ReplicaLog | None:
@@ -183,7 +157,7 @@ def build_replica_log(rows: list[tuple[float, ...]], start_monotonic_s: float) -
     first = max(0, int(np.searchsorted(time_s, 0.0, side="right")) - 1)
     time_s, states = np.maximum(time_s[first:], 0.0), table[first:, 1:].astype(np.int64)
     changed = np.concatenate(([True], np.any(np.diff(states, axis=0) != 0, axis=1)))
-    columns = {name: states[changed, i] for i, name in enumerate(_STATE_COLUMNS)}
+    columns = {name: states[changed, i] for i, name in enumerate(STATE_COLUMNS)}
     return ReplicaLog(time_s=time_s[changed], **columns)
 
 

@@ -21,7 +21,7 @@ from loadtest.replay.endpoint import (
 )
 from loadtest.replay.interrupts import interrupts_restored
 from loadtest.replay.merge import Observed, merge
-from loadtest.replay.observe_lab import lab_differences
+from loadtest.replay.observe_lab import MALFORMED, lab_differences
 from loadtest.replay.segment import read_segment
 from loadtest.replay.session import OnProgress, Session
 from loadtest.replay.settings import CLIENT_SLACK_S, MAX_IN_FLIGHT, WorkerSettings
@@ -163,7 +163,7 @@ def _write_results(folder: RunFolder, seen: Observed, replicas: ReplicaLog | Non
 def _replica_notes(run: Session, replicas: ReplicaLog | None) -> dict[str, Any]:
     """Where the replica log comes from, or why there is none."""
     if run.observer is None or replicas is None:
-        return {"observed": False, "why": run.no_replicas_because or "the run did not start"}
+        return {"observed": False, "why": run.no_replicas_because or _nothing_seen(run)}
     at_start = {name: int(getattr(replicas, name)[0]) for name in ("desired", "ready", "starting", "busy", "queued")}
     return {
         "observed": True,
@@ -174,9 +174,19 @@ def _replica_notes(run: Session, replicas: ReplicaLog | None) -> dict[str, Any]:
     }
 
 
+def _nothing_seen(run: Session) -> str:
+    """Why a lab that was found at first has shown no replicas."""
+    if run.started_at is None:
+        return "the run did not start"
+    problem = run.observer.problem if run.observer is not None else None
+    return problem or "the lab was not seen again after the start"
+
+
 def _warnings(run: Session, scenario: Scenario, replicas: ReplicaLog | None, worker_words: str) -> list[str]:
     """What in the circumstances of a run casts a doubt on it."""
     found = list(scenario.warnings)
+    if run.no_replicas_because.startswith(MALFORMED):
+        found.append(run.no_replicas_because)
     if run.observer is not None and run.observer.problem:
         found.append(run.observer.problem)
     if run.observer is not None and run.observer.states and replicas is not None:

@@ -27,6 +27,9 @@ _BY_STATUS = {
     429: Outcome.STATUS_429,
 }
 
+_CLOCK_SLACK_S = 0.001
+_LARGEST_REPLICA_DIGITS = 9
+
 _CAUSES = {cause.label: cause for cause in Cause}
 
 FRONT_END_BODIES = (b"Too many requests for service", b"No ready replicas")
@@ -130,7 +133,7 @@ class Sender:
             timeout.close()
             if state.sock is not None:
                 self._give_back(state)
-        return classify(response, sent_ns, finish_ns)
+        return classify(response, sent_ns, finish_ns, self.timeout_s)
 
     def _give_back(self, state: _Exchange) -> None:
         if state.reusable:
@@ -168,7 +171,7 @@ class _Exchange:
         return response
 
 
-def classify(response: _Response, sent_ns: int, finish_ns: int) -> Answer:
+def classify(response: _Response, sent_ns: int, finish_ns: int, timeout_s: float) -> Answer:
     """What an HTTP answer means for the books."""
     status = response.get_code()
     body = bytes(response.body)
@@ -181,8 +184,10 @@ def classify(response: _Response, sent_ns: int, finish_ns: int) -> Answer:
         finish_ns=finish_ns,
         status=status,
         flagged=status == 503 and not any(text in body for text in FRONT_END_BODIES),
-        exec_ms=_number(response, "x-ms-run-fn-exec-ms"),
-        dispatch_s=_number(response, "x-surgeproof-dispatch-s"),
+        exec_ms=_number(response, "x-ms-run-fn-exec-ms", 0.0, 1e3 * timeout_s),
+        dispatch_s=_number(
+            response, "x-surgeproof-dispatch-s", sent_ns / 1e9 - _CLOCK_SLACK_S, finish_ns / 1e9 + _CLOCK_SLACK_S
+        ),
         replica=_replica(response),
         cause=_CAUSES.get(str(response.get("x-surgeproof-cause")), NO_CAUSE) if status == 503 else NO_CAUSE,
         length=len(body),
@@ -201,14 +206,18 @@ def _is_json(body: bytes) -> bool:
     return True
 
 
-def _number(response: HTTPResponse, header: str) -> float:
+def _number(response: HTTPResponse, header: str, low: float, high: float) -> float:
+    """A header's number; NaN, which is unknown, where it is none or not within its bounds."""
     value = response.get(header)
     try:
-        return float(value) if isinstance(value, str) else math.nan
+        number = float(value) if isinstance(value, str) else math.nan
     except ValueError:
         return math.nan
+    return number if low <= number <= high else math.nan
 
 
 def _replica(response: HTTPResponse) -> int:
-    value = _number(response, "x-surgeproof-replica")
-    return int(value) if math.isfinite(value) else NO_REPLICA
+    value = response.get("x-surgeproof-replica")
+    if not isinstance(value, str) or not value.isdecimal() or len(value) > _LARGEST_REPLICA_DIGITS:
+        return NO_REPLICA
+    return int(value)

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.lab
 TWO = "autoscaler: fixed, num_replicas: 2, max_request_wait_time: 500ms"
 
 GOOD = "def init(): pass\ndef run(data): return 'version 1'\n"
+DIES = "import os\ndef init():\n    print('loading 12 GB')\n    os._exit(5)\ndef run(data): return 1\n"
 RAISES = "def init():\n    raise RuntimeError('no model file at /models/x.pkl')\ndef run(data): return 1\n"
 
 
@@ -130,13 +131,24 @@ def test_cold_starts_are_the_longer_of_drawn_and_real(tmp_path: Path) -> None:
         assert ready["monotonic_s"] - created["monotonic_s"] == pytest.approx(ready["real_start_s"], abs=0.1)
 
 
-def test_a_model_that_does_not_start_is_a_sentence_not_a_hang(tmp_path: Path) -> None:
-    folder = score_folder(tmp_path, RAISES)
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        (RAISES, ", line 2: init() raised RuntimeError: no model file at /models/x.pkl"),
+        (
+            DIES,
+            ": its worker process died 3 times before init() had returned (exit code 5); its log ends with "
+            '"loading 12 GB"',
+        ),
+    ],
+    ids=["raises", "dies"],
+)
+def test_a_model_that_does_not_start_is_a_sentence_not_a_hang(tmp_path: Path, text: str, what: str) -> None:
+    folder = score_folder(tmp_path, text)
     with pytest.raises(InputError) as caught, LabProcess(write_scenario(tmp_path, TWO), score_folder=folder):
         pass
     (sentence,) = (line for line in str(caught.value).splitlines() if "score.py" in line)
-    assert sentence.startswith("crash loop: ")
-    assert sentence.endswith("score.py, line 2: init() raised RuntimeError: no model file at /models/x.pkl")
+    assert sentence == f"crash loop: {folder / 'score.py'}{what}"
     assert "Traceback" not in str(caught.value)
 
 
@@ -174,6 +186,9 @@ def test_reload_takes_the_edited_model_into_service_and_survives_a_broken_one(tm
         assert "init() raised RuntimeError: no model file at /models/x.pkl" in loop["error"]
         assert "RuntimeError" in client.ask("GET", f"/lab/replicas/{loop['replica']}/log").body.decode()
         assert client.score(0).document == "version 1", "the old version serves on"
+        score_folder(tmp_path, DIES)
+        client.ask("POST", "/lab/reload")
+        client.wait_for(lambda state: "(exit code 5)" in str([loop["error"] for loop in state["crash_loops"]]))
         score_folder(tmp_path, GOOD.replace("1", "2"))
         client.ask("POST", "/lab/reload")
         eventually(lambda: {r.document for r in client.score_together([0, 0, 0])} == {"version 2"})
@@ -200,6 +215,30 @@ def test_no_scoring_server_outlives_the_lab(tmp_path: Path, end: signal.Signals)
         while scoring_processes(lab.pid):
             assert time.monotonic() < limit, "scoring servers are alive 5 s after the lab's end"
             time.sleep(0.05)
+
+
+def test_what_a_model_has_started_ends_with_it_or_does_not_hold_the_lab_up(tmp_path: Path) -> None:
+    folder = score_folder(
+        tmp_path,
+        """
+import os, pathlib, subprocess, time
+HERE = pathlib.Path(__file__).parent
+def init():
+    if os.fork() == 0:
+        os.setsid()
+        (HERE / "daemon").write_text(str(os.getpid()))
+        time.sleep(30)
+        os._exit(0)
+    (HERE / "child").write_text(str(subprocess.Popen(["sleep", "30"]).pid))
+def run(data): return 1
+""",
+    )
+    scenario = write_scenario(tmp_path, "autoscaler: fixed, num_replicas: 1")
+    with LabProcess(scenario, score_folder=folder) as lab:
+        child, daemon = (psutil.Process(int((folder / name).read_text())) for name in ("child", "daemon"))
+        assert lab.stop() == 0
+    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+    daemon.kill()
 
 
 def test_work_in_the_backlog_of_a_replica_is_dropped_with_its_504(tmp_path: Path) -> None:

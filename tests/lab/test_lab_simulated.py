@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import http.client
 import json
+import math
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -19,6 +21,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from loadtest.lab.process import LabProcess
+from loadtest.lab.server import loopback_socket
 from planner.errors import InputError
 from planner.model import REPLICA_COLUMNS
 
@@ -107,7 +110,8 @@ def test_begin_moves_the_ticks_to_the_given_instant(client: Client) -> None:
     state = client.ask("POST", "/lab/begin", {"monotonic_s": zero_s}).document
     assert state["next_tick_monotonic_s"] == zero_s + 1
     assert client.ask("POST", "/lab/begin", {"monotonic_s": zero_s - 100}).status == 400
-    assert client.ask("POST", "/lab/begin", {"when": "now"}).status == 400
+    for document in ({"when": "now"}, {"monotonic_s": 10**400}, {"monotonic_s": float("nan")}):
+        assert client.ask("POST", "/lab/begin", document).status == 400
 
 
 def test_the_log_tells_each_request_and_can_be_read_on(client: Client, lab: LabProcess) -> None:
@@ -140,8 +144,11 @@ def test_a_client_that_hangs_up_keeps_its_place_until_its_deadline(client: Clien
     assert gone["finish_s"] - gone["arrival_s"] == pytest.approx(0.3, abs=0.03)
 
 
-def test_a_body_that_is_not_json_fails_in_the_model_as_it_does_for_real(client: Client) -> None:
-    reply = client.ask("POST", "/score", "a string, where run() wants an object")
+@pytest.mark.parametrize("body", ["a string", *({"service_time_s": x} for x in (math.nan, math.inf, -1, 10**400))])
+def test_a_body_that_run_can_make_nothing_of_fails_in_the_model_as_it_does_for_real(
+    client: Client, body: object
+) -> None:
+    reply = client.ask("POST", "/score", body)
     assert (reply.status, reply.headers["x-ms-run-function-failed"]) == (500, "True")
 
 
@@ -190,6 +197,12 @@ def test_no_address_but_loopback_is_listened_on(tmp_path: Path, host: str) -> No
     assert f"--host {host}: not a loopback address" in ended.stderr
 
 
+@pytest.mark.parametrize("host", ["..", "a" * 300, "nowhere.invalid"])
+def test_a_host_that_is_none_is_one_sentence(host: str) -> None:
+    with pytest.raises(InputError, match=f"--host {re.escape(host)}: no such host"):
+        loopback_socket(host, 0)
+
+
 def test_too_many_real_replicas_are_refused(tmp_path: Path) -> None:
     ended = run_lab(str(write_scenario(tmp_path, "autoscale_max_replicas: 25")), "--port", "0")
     assert (ended.returncode, ended.stdout) == (2, "")
@@ -212,7 +225,7 @@ def test_a_lab_that_refuses_to_start_tells_its_starter_why(tmp_path: Path) -> No
         pass
 
 
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_is_the_normal_end(tmp_path: Path, end: signal.Signals) -> None:
     with LabProcess(write_scenario(tmp_path, TINY), replicas="simulated") as lab:
         os.kill(lab.pid, end)
@@ -250,6 +263,7 @@ def test_a_lab_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     code = f"""
 import os, signal
 from loadtest.lab.process import LabProcess
+from loadtest.lab.server import loopback_socket
 with LabProcess({str(scenario)!r}, replicas="simulated") as lab:
     print(lab.pid, flush=True)
     os.kill(os.getpid(), signal.SIGKILL)

@@ -14,6 +14,7 @@ import fcntl
 import gc
 import importlib
 import json
+import mmap
 import os
 import runpy
 import signal
@@ -37,26 +38,56 @@ _IMPORTED_BEFOREHAND = (
     "pydantic_settings",
 )
 """Not azmlinfsrv itself, which reads its settings while it is imported."""
+MAX_DEATHS_BEFORE_READY = 3
+"""gunicorn replaces a worker that was killed in init() at once, and for ever; after so many the master ends."""
 _READY_FD = "SURGEPROOF_LAB_READY_FD"
 _SYSTEMD_FIRST_FD = 3
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
 
 
+_deaths_before_ready = 0
+
+
+def pre_fork(server: Any, worker: Any) -> None:
+    """Memory that the worker shares with its master, which learns in no other way whether init() has returned."""
+    worker.is_up = mmap.mmap(-1, 1)
+
+
 def post_fork(server: Any, worker: Any) -> None:
-    """A worker dies with its master: by itself it would notice only after half its timeout, 150 s."""
+    """A worker dies with its master: by itself it would notice only after half its timeout, 150 s.
+
+    What the model forks may live longer, and must not hold the pipe whose end tells that the master is gone.
+    """
     die_with_parent(server.pid)
+    os.register_at_fork(after_in_child=_close_ready_pipe)
 
 
 def post_worker_init(worker: Any) -> None:
     """One byte for each worker whose init() has returned."""
+    worker.is_up[0] = 1
     os.write(int(os.environ[_READY_FD]), b".")
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """Note in the log a worker that died in init() without an exception; the lab reads it there."""
+    global _deaths_before_ready
+    if not worker.is_up[0]:
+        _deaths_before_ready += 1
+        os.write(1, b"Worker (pid:%d) died before init() had returned\n" % worker.pid)
+    if _deaths_before_ready == MAX_DEATHS_BEFORE_READY:
+        os._exit(1)  # the other workers die with their master
 
 
 def pre_request(worker: Any, request: Any) -> None:
     """Drop a request that was given up while it waited in the backlog (Linux delivers it even after a reset)."""
     if request.unreader.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
         raise StopIteration  # gunicorn's word for "close this connection"
+
+
+def _close_ready_pipe() -> None:
+    with contextlib.suppress(OSError):
+        os.close(int(os.environ[_READY_FD]))
 
 
 def die_with_parent(parent: int) -> None:
@@ -140,8 +171,8 @@ def run_azmlinfsrv(request: dict[str, Any], socket_fd: int, ready_fd: int, log_f
 
 
 def _copy(fd: int) -> int:
-    """The same file under a number of 10 or more, the old number closed."""
-    copy = fcntl.fcntl(fd, fcntl.F_DUPFD, 10)
+    """The same file under a number of 10 or more that no command inherits, the old number closed."""
+    copy = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 10)
     os.close(fd)
     return copy
 
