@@ -7,16 +7,31 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
+
+import numpy as np
 
 from loadtest.schedule import Schedule, read_schedule
 from planner.documents import provenance as planner_provenance
 from planner.errors import InputError
-from planner.model import ReplicaLog, RequestLog
+from planner.model import Outcome, ReplicaLog, RequestLog
 from planner.records import read_replicas, read_requests
 
 RUNS = Path("runs")
 """Where run folders go by default."""
+
+_NEEDED: dict[str, type] = {
+    "books.planned": int,
+    "books.sent": int,
+    "generator.valid": bool,
+    "generator.problems": list,
+    "observed.problems": list,
+    "observed.latency_from_schedule_s": dict,
+    "provenance.packages": dict,
+    "warnings": list,
+}
+_OPTIONAL: dict[str, type] = {"endpoint": dict, "replicas": dict, "started_at": str}
+"""What those who read a summary rely on, by path; optional parts may be null or missing."""
 
 _PACKAGES = ("numpy", "pyarrow", "locust", "gevent", "geventhttpclient")
 
@@ -70,21 +85,33 @@ class RunFolder:
         return read_schedule(self.schedule)
 
     def read_requests(self) -> RequestLog:
-        return read_requests(self.requests)
+        log = read_requests(self.requests)
+        known = np.isin(log.outcome, list(Outcome))
+        if len(bad := np.flatnonzero(~known)):
+            raise InputError(f"{self.requests}: row {bad[0] + 1} has the unknown outcome {log.outcome[bad[0]]}")
+        was_sent = log.outcome < Outcome.SKIPPED_LATE
+        if len(bad := np.flatnonzero(was_sent != np.isfinite(log.sent_s))):
+            raise InputError(
+                f"{self.requests}: row {bad[0] + 1} has sent_s = {log.sent_s[bad[0]]}, its outcome says else"
+            )
+        return log
 
     def read_replicas(self) -> ReplicaLog | None:
         """None where the run could not see replicas; the summary says why."""
-        return read_replicas(self.replicas) if self.replicas.exists() else None
+        log = read_replicas(self.replicas) if self.replicas.exists() else None
+        return log if log is not None and len(log) else None
 
     def read_summary(self) -> dict[str, Any]:
         try:
-            document = json.loads(self.summary.read_text(encoding="utf-8"))
+            document = json.loads(self.summary.read_text(encoding="utf-8"), parse_constant=_refuse)
         except FileNotFoundError:
             raise InputError(f"{self.summary}: no such file") from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise InputError(f"{self.summary}: not a readable JSON file ({error})") from None
         if not isinstance(document, dict):
             raise InputError(f"{self.summary}: holds no JSON object")
+        if problem := _problem(document):
+            raise InputError(f"{self.summary}: {problem}: not the summary of a replay")
         return document
 
     def write_summary(self, document: dict[str, Any]) -> None:
@@ -93,10 +120,32 @@ class RunFolder:
         self.summary.write_text(text + "\n", encoding="utf-8")
 
 
+def _problem(document: dict[str, Any]) -> str | None:
+    """What in a summary is not as its readers need it."""
+    for name, kind in (_NEEDED | _OPTIONAL).items():
+        value: Any = document
+        for key in name.split("."):
+            value = value.get(key) if isinstance(value, dict) else None
+        if value is None and name in _NEEDED:
+            return f"{name} is missing"
+        if value is not None and not isinstance(value, kind):
+            return f"{name} is no {kind.__name__}"
+    try:
+        datetime.fromisoformat(document.get("started_at") or "2026-01-01")
+    except ValueError:
+        return "started_at is no time"
+    return None
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
+
+
 def create_run_folder(name: str, out: Path | None = None) -> RunFolder:
     """A new, empty run folder: `out`, or runs/NAME-TIME. A folder that already holds something is refused."""
     try:
         if out is not None:
+            str(out).encode()
             out.mkdir(parents=True, exist_ok=True)
             if any(out.iterdir()):
                 raise InputError(f"--out {out}: the folder is not empty, choose a new one")
@@ -110,6 +159,8 @@ def create_run_folder(name: str, out: Path | None = None) -> RunFolder:
             except FileExistsError:
                 continue
             return RunFolder(folder)
+    except UnicodeEncodeError:
+        raise InputError(f"--out {out}: the name is not UTF-8, which its Parquet files need") from None
     except OSError as error:
         raise InputError(f"{error.filename or out or RUNS}: cannot be made a run folder ({error.strerror})") from None
     raise InputError(f"{RUNS / stem}: a hundred runs in one second, choose a folder with --out")
@@ -117,12 +168,15 @@ def create_run_folder(name: str, out: Path | None = None) -> RunFolder:
 
 def open_run_folder(path: Path) -> RunFolder:
     """An existing run folder, complete enough to be judged."""
-    if not path.is_dir():
-        raise InputError(f"{path}: no such run folder")
     folder = RunFolder(path)
-    for part in (folder.scenario, folder.schedule, folder.requests, folder.summary):
-        if not part.is_file():
-            raise InputError(f"{part}: no such file, {path} is not a complete run folder")
+    try:
+        if not path.is_dir():
+            raise InputError(f"{path}: no such run folder")
+        for part in (folder.scenario, folder.schedule, folder.requests, folder.summary):
+            if not part.is_file():
+                raise InputError(f"{part}: no such file, {path} is not a complete run folder")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     return folder
 
 

@@ -14,6 +14,8 @@ import numpy as np
 
 from planner.errors import InputError
 from planner.model import FloatArray
+from planner.reading import reading
+from planner.units import not_too_long
 
 
 @dataclass(frozen=True)
@@ -42,16 +44,8 @@ class Columns:
 
 
 def read_columns(path: Path, wanted: list[tuple[str, ...]] | None) -> Columns:
-    try:
+    with reading(path, str(path)):
         return _parquet(path, wanted) if path.suffix.lower() in (".parquet", ".pq") else _csv(path, wanted)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except IsADirectoryError:
-        raise InputError(f"{path}: is a folder, not a file") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: not a text file") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
 def _csv(path: Path, wanted: list[tuple[str, ...]] | None) -> Columns:
@@ -87,12 +81,28 @@ def _parquet(path: Path, wanted: list[tuple[str, ...]] | None) -> Columns:
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(path)
+        file = pq.ParquetFile(path)
     except pa.ArrowInvalid:
         raise InputError(f"{path}: not a Parquet file") from None
-    header = tuple(table.column_names)
-    keep = _kept(path, header, wanted)
-    return Columns(path, header, {name: table.column(i).to_pylist() for name, i in keep.items()}, None)
+    header = tuple(file.schema_arrow.names)
+    table = file.read(columns=list(_kept(path, header, wanted)))
+    return Columns(path, header, {name: _cells(path, name, table.column(name)) for name in table.column_names}, None)
+
+
+class Nanoseconds(int):
+    """A time since 1970, as Arrow counts it."""
+
+
+def _cells(path: Path, name: str, column: Any) -> list[Any]:
+    import pyarrow as pa
+
+    try:
+        if not pa.types.is_timestamp(column.type):
+            return list(column.to_pylist())
+        counts = column.cast(pa.timestamp("ns", column.type.tz)).cast(pa.int64())
+        return [None if count is None else Nanoseconds(count) for count in counts.to_pylist()]
+    except (ValueError, OverflowError, pa.ArrowException) as error:
+        raise InputError(f"{path}: column {name} cannot be read ({str(error).splitlines()[0]})") from None
 
 
 def _kept(path: Path, header: tuple[str, ...], wanted: list[tuple[str, ...]] | None) -> dict[str, int]:
@@ -123,28 +133,46 @@ def not_negative(value: Any) -> float:
     return result
 
 
+def seconds_from_zero(value: Any) -> float:
+    """Seconds from any zero."""
+    result = number(value)
+    if abs(result) > LARGEST_TIME_S:
+        raise ValueError(f"must be seconds, from {-LARGEST_TIME_S:g} to {LARGEST_TIME_S:g}")
+    return result
+
+
+LARGEST_TIME_S = 1e12
+"""A float of more seconds is coarser than 0.1 ms; what is larger counts milliseconds or less."""
+
+
+def seconds_taken(value: Any) -> float:
+    """Seconds that something takes."""
+    return not_too_long(not_negative(value))
+
+
 _REFERENCE = datetime(2020, 1, 1, tzinfo=UTC)
 """Near enough to today's traces that a float of seconds still holds 100 ns."""
+
+_REFERENCE_NS = int(_REFERENCE.timestamp()) * 10**9
 
 
 def timestamp(value: Any) -> float:
     """Seconds since 2020 of an ISO 8601 time; without an offset it is taken as UTC. Digits below 1 us are kept."""
-    if isinstance(value, datetime):
-        moment, below_us = value, getattr(value, "nanosecond", 0) * 1e-9
-    else:
-        text = str(value).strip()
-        digits = text.partition(".")[2]
-        fraction = digits[: len(digits) - len(digits.lstrip("0123456789"))]
-        below_us = float(f"0.000000{fraction[6:]}") if len(fraction) > 6 else 0.0
-        try:
-            moment = datetime.fromisoformat(text)
-        except ValueError:
-            raise ValueError("must be an ISO 8601 time, for example 2023-11-16 18:17:03.98") from None
+    if isinstance(value, Nanoseconds):
+        return (value - _REFERENCE_NS) / 1e9
+    text = str(value).strip()
+    digits = text.partition(".")[2]
+    fraction = digits[: len(digits) - len(digits.lstrip("0123456789"))]
+    below_us = float(f"0.000000{fraction[6:]}") if len(fraction) > 6 else 0.0
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError("must be an ISO 8601 time, for example 2023-11-16 18:17:03.98") from None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return (moment - _REFERENCE).total_seconds() + below_us
 
 
 def _shown(value: Any) -> str:
-    text = str(value)
+    text = " ".join(str(value).split())
     return text if len(text) <= 40 else text[:37] + "..."

@@ -336,6 +336,8 @@ def _not_negative(value: float) -> bool:
 
 
 def _check_sorted(name: str, values: FloatArray) -> None:
+    if len(unknown := np.flatnonzero(~np.isfinite(values))):
+        raise ValueError(f"{name}[{unknown[0]}] = {values[unknown[0]]}, must be a time")
     backwards = np.flatnonzero(np.diff(values) < 0)
     if len(backwards):
         i = int(backwards[0]) + 1

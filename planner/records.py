@@ -55,9 +55,13 @@ def _read(path: Path, names: tuple[str, ...]) -> dict[str, Any]:
         raise InputError(f"{path}: not a readable Parquet file ({str(error).splitlines()[0]})") from None
     if missing := [name for name in names if name not in table.column_names]:
         raise InputError(f"{path}: column {missing[0]} is missing")
-    return {name: _column(table, name) for name in names}
+    return {name: _column(path, table, name) for name in names}
 
 
-def _column(table: pa.Table, name: str) -> Any:
-    values = table.column(name).to_numpy()
-    return values.astype(np.float64) if name in _FLOATS else values.astype(np.int64)
+def _column(path: Path, table: pa.Table, name: str) -> Any:
+    column = table.column(name)
+    if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+        raise InputError(f"{path}: column {name} holds {column.type}, must hold numbers")
+    if name not in _FLOATS and (column.null_count or not pa.types.is_integer(column.type)):
+        raise InputError(f"{path}: column {name} must hold a whole number in every row")
+    return column.to_numpy().astype(np.float64 if name in _FLOATS else np.int64)

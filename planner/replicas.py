@@ -25,7 +25,8 @@ MAX_FRACTIONS_503 = (0.01, 0.001, 0.0001)
 VARIABLE_SERVICE_CV = 2.0
 
 LARGEST_LOAD_ERLANGS = 200_000
-"""Beyond this the formulas would take seconds, for a deployment that no cluster holds."""
+LARGEST_SLOTS = 1_000_000
+"""Beyond these the formulas, which count slot by slot, would take seconds, for a deployment that no cluster holds."""
 
 SMALLEST_LOAD_ERLANGS = Fraction(1, 10**9)
 
@@ -115,6 +116,8 @@ def read_sizing(
         raise InputError(
             f"an offered load below {float(SMALLEST_LOAD_ERLANGS):g} erlangs (rps x request time) is not supported"
         )
+    if sizing.slots > LARGEST_SLOTS:
+        raise InputError(f"more than {LARGEST_SLOTS:,} slots (rps x request time / utilization) are not supported")
     return sizing
 
 
@@ -136,7 +139,7 @@ def _above_zero(value: Fraction) -> Fraction:
 
 def _time(text: str, unit_s: Fraction) -> Fraction:
     """Seconds of a plain number in the given unit, or of a duration with its own."""
-    return Fraction(text) * unit_s if _DECIMAL.fullmatch(text) else units.duration_fraction(text)
+    return units.not_too_long(Fraction(text) * unit_s if _DECIMAL.fullmatch(text) else units.duration_fraction(text))
 
 
 def _utilization(text: str) -> Fraction:
@@ -148,9 +151,10 @@ def _utilization(text: str) -> Fraction:
 
 
 def _whole(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= LARGEST_LOAD_ERLANGS):
-        raise ValueError("must be an integer, at least 1")
-    return int(text)
+    digits = text.lstrip("0")
+    if not (text.isascii() and text.isdecimal() and digits and int(digits[:10]) <= LARGEST_LOAD_ERLANGS):
+        raise ValueError(f"must be an integer from 1 to {LARGEST_LOAD_ERLANGS}")
+    return int(digits)
 
 
 # What is said about it

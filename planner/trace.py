@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from planner.columns import not_negative, number, read_columns, timestamp
+from planner.columns import not_negative, read_columns, seconds_from_zero, seconds_taken, timestamp
 from planner.draws import LARGEST_BLOCK, Stream, block_generator
 from planner.errors import InputError
 from planner.model import FloatArray
@@ -27,6 +27,9 @@ NUMBER_COLUMNS = {
     "generated_tokens": ("generated_tokens", "GeneratedTokens"),
 }
 """Field of `Trace` -> the headers it may have."""
+
+MOST_REQUESTS = 10_000_000
+"""Of a played trace: all of them are held in memory, in several columns."""
 
 JITTER_S = 1.0
 """A copy that `rate_scale` above 1 adds is at most this far from its original."""
@@ -94,6 +97,8 @@ def play(
     end_s = math.inf if for_s is None else from_s + for_s
     inside = (trace.times_s >= from_s) & (trace.times_s < end_s)
     played, row = trace.rows(inside), row[inside]
+    if len(played) * rate_scale > MOST_REQUESTS:
+        raise InputError(f"makes {len(played) * rate_scale:,.0f} requests, at most {MOST_REQUESTS:,} are supported")
     # A product may round up to the slice's end; no request may lie there.
     last_s = math.inf if for_s is None else np.nextafter(for_s * time_scale, 0.0)
     played = replace(played, times_s=np.minimum((played.times_s - from_s) * time_scale, last_s))
@@ -148,14 +153,15 @@ def read_trace(path: Path) -> Trace:
     time_name = next((name for name in TIME_COLUMNS if name in columns), None)
     if time_name is None:
         raise InputError(f"{path}: no column time_s or timestamp in the header ({', '.join(columns.found) or 'empty'})")
-    parse = number if time_name == "time_s" else timestamp
+    parse = seconds_from_zero if time_name == "time_s" else timestamp
     times = columns.floats(time_name, parse)
     if len(times) == 0:
         raise InputError(f"{path}: no request in the trace")
     numbers: dict[str, Any] = {}
     for field, headers in NUMBER_COLUMNS.items():
         name = next((name for name in headers if name in columns), None)
-        numbers[field] = None if name is None else columns.floats(name, not_negative)
+        parse_field = seconds_taken if field == "service_time_s" else not_negative
+        numbers[field] = None if name is None else columns.floats(name, parse_field)
     # Timestamps are exact to 100 ns; what lies below is the rounding of a float.
     times = np.round(times - times.min(), 7) if parse is timestamp else times - times.min()
     trace = Trace(times_s=times, source=path.name, **numbers).rows(np.argsort(times, kind="stable"))
@@ -176,4 +182,4 @@ def read_column(path: Path, name: str | None = None) -> FloatArray:
     chosen = name or columns.found[0]
     if chosen not in columns:
         raise InputError(f"{path}: column {chosen} is missing (the header has {', '.join(columns.found)})")
-    return columns.floats(chosen, not_negative)
+    return columns.floats(chosen, seconds_taken)

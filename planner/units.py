@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Callable
 from fractions import Fraction
+from typing import TypeVar
 
 _UNIT_SECONDS = {
     "d": Fraction(86400),
@@ -26,6 +27,11 @@ _PERCENT = re.compile(r"\s*([-+]?(?:\d+(?:\.\d*)?|\.\d+))\s*%\s*")
 _RATE = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*(?:/\s*(s|min|m|h)|rps)\s*")
 
 DURATION_EXAMPLES = "for example 250ms, 20s, 5m or 1h30m"
+
+Time = TypeVar("Time", float, Fraction)
+
+LONGEST_S = 7 * 86400.0
+"""Traffic repeats after a week; the counts of a hundred simulated weeks, second by second, already take 2 GB."""
 
 
 def duration_fraction(value: object) -> Fraction:
@@ -47,32 +53,43 @@ def duration_fraction(value: object) -> Fraction:
 
 def seconds(value: object) -> float:
     """Seconds of a duration with units; at least 0."""
+    return not_too_long(unbounded_seconds(value))
+
+
+def unbounded_seconds(value: object) -> float:
+    """Seconds of a duration in a trace's own time, in which nothing has to fit."""
     return _finite(duration_fraction(value))
+
+
+def not_too_long(length_s: Time) -> Time:
+    if length_s > LONGEST_S:
+        raise ValueError(f"must be at most {LONGEST_S / 86400:g}d")
+    return length_s
 
 
 def positive_seconds(value: object) -> float:
     """Seconds of a duration with units; above 0."""
-    return _above_zero(seconds(value))
+    return above_zero(seconds(value))
 
 
 def milliseconds_or_duration(value: object) -> float:
     """Seconds of an Azure setting in milliseconds: 500, or with a unit, 500ms."""
-    return number(value, least=0.0) / 1000 if _is_number(value) else seconds(value)
+    return not_too_long(number(value, least=0.0) / 1000) if _is_number(value) else seconds(value)
 
 
 def positive_milliseconds_or_duration(value: object) -> float:
-    return _above_zero(milliseconds_or_duration(value))
+    return above_zero(milliseconds_or_duration(value))
 
 
 def positive_seconds_or_duration(value: object) -> float:
     """Seconds of an Azure setting in seconds: 10, or with a unit, 10s."""
-    return _above_zero(number(value, least=0.0) if _is_number(value) else seconds(value))
+    return above_zero(not_too_long(number(value, least=0.0)) if _is_number(value) else seconds(value))
 
 
 def fraction(value: object) -> float:
     """A fraction from 0 to 1: 0.001, or as a percent, 0.1%."""
     if isinstance(value, str) and (percent := _PERCENT.fullmatch(value)):
-        share = float(Fraction(percent[1]) / 100)
+        share = _finite(Fraction(percent[1]) / 100)
         bound = "must be from 0% to 100%"
     else:
         share = number(value)
@@ -102,8 +119,8 @@ def rate_rps(value: object) -> float:
     return number(value, least=0.0)
 
 
-def number(value: object, *, least: float = -math.inf) -> float:
-    """A finite number, at least `least`."""
+def number(value: object, *, least: float = -math.inf, most: float = math.inf) -> float:
+    """A finite number from `least` to `most`."""
     if not _is_number(value):
         raise ValueError("must be a number")
     try:
@@ -114,11 +131,13 @@ def number(value: object, *, least: float = -math.inf) -> float:
         raise ValueError("must be a finite number")
     if result < least:
         raise ValueError(f"must be at least {least:g}")
+    if result > most:
+        raise ValueError(f"must be at most {most:g}")
     return result
 
 
 def positive_number(value: object) -> float:
-    return _above_zero(number(value))
+    return above_zero(number(value))
 
 
 def count(*, least: int, most: int | None = None) -> Callable[[object], int]:
@@ -138,7 +157,7 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _above_zero(value: float) -> float:
+def above_zero(value: float) -> float:
     if value <= 0:
         raise ValueError("must be above 0")
     return value

@@ -17,15 +17,6 @@ from planner.sim.engine import BIN_S
 FEWEST_OVERHEADS = 30
 """Measured overheads to draw from; with fewer, the scenario's own overhead is used."""
 
-NEEDED = (
-    ("generator", "problems"),
-    ("generator", "valid"),
-    ("observed", "problems"),
-    ("books", "planned"),
-    ("books", "sent"),
-)
-"""What the summary of a replay has, among other things."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Observation:
@@ -61,7 +52,7 @@ class Observation:
 
 def observe(folder: RunFolder, scenario: Scenario) -> Observation:
     """Read a run folder; `scenario` gives the duration and the warm-up."""
-    log, schedule, summary = folder.read_requests(), folder.read_schedule(), _complete(folder)
+    log, schedule, summary = folder.read_requests(), folder.read_schedule(), folder.read_summary()
     if len(log) != len(schedule):
         raise InputError(f"{folder.requests}: {len(log)} rows, the schedule has {len(schedule)}")
     sent = np.flatnonzero(np.isfinite(log.sent_s))
@@ -72,7 +63,7 @@ def observe(folder: RunFolder, scenario: Scenario) -> Observation:
     counted = known & (log.scheduled_s[sent] >= scenario.warm_up_s) & (log.scheduled_s[sent] < scenario.duration_s)
     is_503 = counted & (log.outcome[sent] == Outcome.STATUS_503)
     bins = max(1, int(np.ceil(scenario.duration_s / BIN_S)))
-    planned_by_lab = bool(summary.get("endpoint", {}).get("is_lab"))
+    planned_by_lab = bool((summary.get("endpoint") or {}).get("is_lab"))
     measured = log.service_time_s[sent]
     planned = schedule.service_time_s[sent] if planned_by_lab else np.full(len(sent), np.nan)
     replicas = folder.read_replicas()
@@ -85,20 +76,12 @@ def observe(folder: RunFolder, scenario: Scenario) -> Observation:
         requests=int(counted.sum()),
         n_503=int(is_503.sum()),
         bin_503=np.bincount((sent_s[is_503] / BIN_S).astype(np.int64), minlength=bins),
-        bin_ready=None if replicas is None or len(replicas) == 0 else mean_in_bins(replicas, bins, scenario.duration_s),
+        bin_ready=None if replicas is None else mean_in_bins(replicas, bins, scenario.duration_s),
         first_bin=int(np.ceil(scenario.warm_up_s / BIN_S)),
         on_tick=bool(summary.get("aligned_to_tick")),
         service_times_from=_source(measured, planned),
         summary=summary,
     )
-
-
-def _complete(folder: RunFolder) -> dict[str, Any]:
-    summary = folder.read_summary()
-    for part, key in NEEDED:
-        if key not in (summary.get(part) or {}):
-            raise InputError(f"{folder.summary}: {part}.{key} is missing: not the summary of a replay")
-    return summary
 
 
 def _overheads(log: RequestLog) -> FloatArray:

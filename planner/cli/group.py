@@ -12,7 +12,6 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from planner import __version__
-from planner.cli.output import EXIT_READER_GONE, silence_stdout
 
 COMMANDS = {
     "replicas": ("planner.cli.replicas", "The published sizing rule, and the 503s it leaves under Poisson arrivals."),
@@ -38,10 +37,6 @@ class LazyGroup(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except BrokenPipeError:
-            # typer would end with 1, which says that a promise is not kept
-            silence_stdout()
-            raise typer.Exit(EXIT_READER_GONE) from None
         except KeyboardInterrupt:
             raise typer.Abort from None  # typer would end without a word
 

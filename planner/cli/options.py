@@ -51,8 +51,12 @@ DurationOption = Annotated[
     typer.Option("--duration", metavar="TIME", help="For example 90s, 5m, 1h30m.", rich_help_panel=_OVERRIDES),
 ]
 SeedOption = Annotated[str | None, typer.Option("--seed", metavar="N", rich_help_panel=_OVERRIDES)]
+MOST_REPLICATIONS = 100_000
+"""All are kept in memory, 20 kB and more each."""
+
 ReplicationsOption = Annotated[
-    int | None, typer.Option("--replications", min=2, metavar="N", help="Simulated runs of the scenario.")
+    int | None,
+    typer.Option("--replications", min=2, max=MOST_REPLICATIONS, metavar="N", help="Simulated runs of the scenario."),
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -9,7 +10,7 @@ import sys
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,8 +33,46 @@ EXIT_READER_GONE = 141
 """What a shell reports for a process ended by SIGPIPE (128 + 13)."""
 
 
+class StdoutLostError(Exception):
+    """Stdout takes no more. Not an OSError: rich and click would end with 1, which says that a promise is not kept."""
+
+    def __init__(self, why: OSError) -> None:
+        super().__init__(f"stdout cannot be written ({why.strerror})")
+        self.exit_code = EXIT_READER_GONE if isinstance(why, BrokenPipeError) else 2
+
+
+class _Stdout(io.FileIO):
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            raise StdoutLostError(error) from None
+
+
+class _Stderr(io.FileIO):
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except OSError:
+            return len(data)  # nobody is left who could be told
+
+
+def guard_streams() -> None:
+    """Make stdout say that it is lost, stderr bear it, and neither stumble over a character that it cannot encode."""
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    sys.stderr = _guarded(sys.stderr, _Stderr, "backslashreplace")
+    if sys.stdout is not None:
+        sys.stdout = _guarded(sys.stdout, _Stdout, "replace")
+
+
+def _guarded(stream: TextIO, kind: type[io.FileIO], errors: str) -> TextIO:
+    buffer = io.BufferedWriter(kind(stream.fileno(), "w", closefd=False))
+    return io.TextIOWrapper(buffer, stream.encoding, errors, line_buffering=stream.isatty() or kind is _Stderr)
+
+
 def silence_stdout() -> None:
-    """Drop what is left to write: the reader has gone, and the interpreter would complain at its end."""
+    """Drop what is left to write: the interpreter would complain at its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

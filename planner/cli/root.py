@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 
-from planner.cli.output import EXIT_READER_GONE, silence_stdout
+from planner.cli.output import StdoutLostError, guard_streams, silence_stdout
 from planner.errors import SurgeproofError
 
 EXIT_USAGE = 2
@@ -20,12 +20,18 @@ LOADTEST_MODULES = {"aiohttp", "gevent", "geventhttpclient", "kubernetes", "locu
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its code."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # `kill` keeps what was measured, as Ctrl-C does
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # `nohup` has said otherwise
+            signal.signal(number, signal.default_int_handler)  # keeps what was measured, as Ctrl-C does
+    guard_streams()
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 
 def run(arguments: list[str]) -> int:
     """The exit code of one command line, its messages written to stderr. Never raises for an error."""
+    if sys.stdout is None:
+        _say("stdout cannot be written (it is closed)")
+        return EXIT_USAGE
     try:
         code = 0 if _answered_quickly(arguments) else _run_command(arguments or ["--help"])
         sys.stdout.flush()
@@ -38,9 +44,11 @@ def run(arguments: list[str]) -> int:
         _debug_traceback()
         _say(str(error))
         return error.exit_code
-    except BrokenPipeError:
+    except StdoutLostError as lost:
         silence_stdout()
-        return EXIT_READER_GONE
+        if lost.exit_code == EXIT_USAGE:
+            _say(str(lost))
+        return lost.exit_code
     except Exception as error:
         return _unexpected(error)
 

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from planner.model import Autoscaler, Deployment, Slo
 from planner.scenario import Scenario
 from planner.scenario_file import schema
+from planner.scenario_file.bounds import check_deployment, check_traffic
 from planner.scenario_file.deployment import read_deployment
 from planner.scenario_file.problems import Problems
 from planner.scenario_file.times import distribution, from_trace, is_from_trace
@@ -37,6 +38,10 @@ def build(document: dict[str, Any], source: str, folder: Path, overridden: tuple
     slo = _slo(form.slo, problems)
     if traffic.duration_s is not None and form.warm_up >= traffic.duration_s and not problems.is_bad("duration"):
         problems.add(("warm_up",), f"must be below the duration ({traffic.duration_s:g} s)")
+    if deployment is not None and traffic.duration_s is not None:
+        check_deployment(deployment, traffic.duration_s, problems)
+    if traffic.arrivals is not None and traffic.duration_s is not None:
+        check_traffic(traffic.arrivals, traffic.duration_s, problems)
     problems.raise_if_any()
     assert deployment is not None
     assert traffic.duration_s is not None

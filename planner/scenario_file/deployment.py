@@ -39,9 +39,16 @@ def read_deployment(form: Any, problems: Problems, folder: Path) -> tuple[Deploy
         source = f"{problems.source}: deployment"
         deployment, more = azureml.deployment(api, autoscaler, given, source=source)
     except InputError as error:
-        problems.foreign(("deployment",), error)
+        problems.foreign(("deployment",), InputError(*(_labelled(sentence, given) for sentence in error.problems)))
         return None, ()
     return deployment, (*warnings, *more)
+
+
+def _labelled(sentence: str, given: dict[str, Given]) -> str:
+    """`field = value, bound`, as `Deployment` says it, with the place where the field was set."""
+    field, _, rest = sentence.partition(" = ")
+    setting = given.get(field) or (given.get("num_replicas") if field == "max_replicas" else None)
+    return f"{setting.label}, {rest.partition(', ')[2]}" if setting else sentence
 
 
 _NEEDED = ("api", "autoscaler", "autoscale_max_replicas", "max_instances", "num_replicas", "instance_count")
@@ -91,6 +98,6 @@ def _azure_file(file: str, problems: Problems, folder: Path) -> AzureFile | None
 def _json(text: str, path: Path) -> Any:
     try:
         return json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: a number of more digits than Python converts
         place = f"line {error.lineno}, column {error.colno}: " if isinstance(error, json.JSONDecodeError) else ""
         raise InputError(f"{path}: {place}not valid JSON") from None

@@ -53,7 +53,7 @@ def _fit(document: dict[str, Any], duration: Any) -> None:
         chosen = value_at(document, ("traffic", "arrivals", "trace"))
         if isinstance(chosen, dict) and "for" in chosen:
             longest_s = units.positive_seconds(duration) / units.positive_number(chosen.get("time_scale", 1))
-            if units.positive_seconds(chosen["for"]) > longest_s:
+            if units.unbounded_seconds(chosen["for"]) > longest_s:
                 chosen["for"] = duration_text(longest_s)
     except (ValueError, KeyError, TypeError):
         return

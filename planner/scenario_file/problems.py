@@ -49,7 +49,7 @@ class Problems:
 
     def of_file(self, path: Path, error: InputError) -> None:
         """What is wrong with a file named at a path: said of the key if the file is not there, else of the file."""
-        if "no such file" in error.problems[0] or "is a folder" in error.problems[0]:
+        if any(words in error.problems[0] for words in ("no such file", "is a folder", "is a pipe")):
             self.add(path, error.problems[0].rpartition(": ")[2])
         else:
             self.foreign(path, error)

@@ -12,7 +12,19 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, create_mo
 
 from planner.azureml import SETTINGS
 from planner.model import Api, ScaleDownRule, ScaleStep, UtilizationOver, WhenNoReplica
-from planner.scenario_file.values import PositiveNumber, PositiveSeconds, Rps, Seconds, Share, azure_value, count
+from planner.scenario_file.values import (
+    PositiveNumber,
+    PositiveSeconds,
+    PositiveTraceSeconds,
+    Rps,
+    Scale,
+    Seconds,
+    Share,
+    SwitchingRate,
+    TraceSeconds,
+    azure_value,
+    count,
+)
 
 
 class Strict(BaseModel):
@@ -131,7 +143,7 @@ class Mmpp(Strict):
     """Poisson arrivals whose rate switches between phases, visited in turn."""
 
     rates: list[Rps] = Field(min_length=2, description="Requests per second in each phase.")
-    switching: list[PositiveNumber] = Field(min_length=2, description="Rate, per second, at which each phase ends.")
+    switching: list[SwitchingRate] = Field(min_length=2, description="Rate, per second, at which each phase ends.")
 
 
 class MmppArrivals(Strict):
@@ -140,10 +152,12 @@ class MmppArrivals(Strict):
 
 class TraceSlice(Strict):
     file: str = Field(description="CSV or Parquet; a relative path is relative to this file.")
-    from_: Seconds = Field(0.0, alias="from", description="Start of the slice, counted from the first request.")
-    for_: PositiveSeconds | None = Field(None, alias="for", description="Length of the slice in the trace's own time.")
-    rate_scale: PositiveNumber = Field(1.0, description="Below 1 thins, above 1 adds jittered copies.")
-    time_scale: PositiveNumber = Field(1.0, description="0.5 plays twice as fast.")
+    from_: TraceSeconds = Field(0.0, alias="from", description="Start of the slice, counted from the first request.")
+    for_: PositiveTraceSeconds | None = Field(
+        None, alias="for", description="Length of the slice in the trace's own time."
+    )
+    rate_scale: Scale = Field(1.0, description="Below 1 thins, above 1 adds jittered copies.")
+    time_scale: Scale = Field(1.0, description="0.5 plays twice as fast.")
     one_second_stamps: Literal["spread", "start_of_second"] = Field(
         "spread", description="What to do with stamps that were cut to whole seconds."
     )
@@ -254,7 +268,7 @@ class ScenarioForm(Strict):
         None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="Default: the file's name."
     )
     shows: str = Field("", description="One sentence: what this scenario is meant to show.")
-    duration: PositiveSeconds | None = Field(None, description="May be left out with a trace.")
+    duration: PositiveSeconds | None = Field(None, description="At most 7d. May be left out with a trace.")
     warm_up: Seconds = Field(0.0, description="Left out of every statistic.")
     traffic: Traffic
     service_time: ServiceTime

@@ -12,12 +12,21 @@ from planner.scenario_file import schema
 from planner.scenario_file.problems import Problems
 from planner.service import Deterministic, Distribution, Empirical, Exponential, FromTrace, Gamma, Lognormal
 from planner.trace import Trace, read_column
+from planner.units import LONGEST_S
 
 
 def distribution(key: str, form: Any, problems: Problems, folder: Path) -> Distribution | None:
     """The distribution at a top-level key; None where its form or its file is bad."""
     if problems.is_bad(key):
         return None
+    try:
+        return _made(key, form, problems, folder)
+    except InputError as error:
+        problems.about((key,), str(error))
+        return None
+
+
+def _made(key: str, form: Any, problems: Problems, folder: Path) -> Distribution | None:
     match form:
         case float():
             return Deterministic(form)
@@ -62,7 +71,12 @@ def from_trace(form: Any, trace: Trace, problems: Problems) -> FromTrace | None:
     if context is None or generated is None:
         return None
     model = form.tokens
-    return FromTrace(model.base + model.per_context * context + model.per_generated * generated, "tokens")
+    with np.errstate(over="ignore"):
+        times_s = model.base + model.per_context * context + model.per_generated * generated
+    if times_s.max() > LONGEST_S:
+        problems.about(("service_time",), f"gives a request {times_s.max():g} s, must be at most {LONGEST_S:g} s")
+        return None
+    return FromTrace(times_s, "tokens")
 
 
 def _column(trace: Trace, name: str, problems: Problems) -> Any:

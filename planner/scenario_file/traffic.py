@@ -16,6 +16,7 @@ from planner.rates import RateProfile
 from planner.scenario_file import schema
 from planner.scenario_file.problems import Problems, dotted
 from planner.trace import Trace, play, read_trace
+from planner.units import not_too_long
 
 
 @dataclass(frozen=True)
@@ -59,12 +60,7 @@ def _process(traffic: Any, duration_s: float, problems: Problems, warnings: list
     arrivals = traffic.arrivals
     try:
         if isinstance(arrivals, schema.MmppArrivals):
-            rates, switching = arrivals.mmpp.rates, arrivals.mmpp.switching
-            if len(rates) == len(switching):
-                return MarkovModulatedPoisson(np.array(rates), np.array(switching), duration_s)
-            path = ("traffic", "arrivals", "mmpp", "switching")
-            problems.add(path, f"must have as many entries as rates ({len(rates)})")
-            return None
+            return _mmpp(arrivals.mmpp, duration_s, problems)
         profile = _profile(traffic, duration_s, problems, warnings)
         if profile is None:
             return None
@@ -77,6 +73,17 @@ def _process(traffic: Any, duration_s: float, problems: Problems, warnings: list
     except InputError as error:
         problems.about(("traffic",), "; ".join(error.problems))
         return None
+
+
+def _mmpp(mmpp: Any, duration_s: float, problems: Problems) -> MarkovModulatedPoisson | None:
+    path = ("traffic", "arrivals", "mmpp")
+    if len(mmpp.rates) != len(mmpp.switching):
+        problems.add((*path, "switching"), f"must have as many entries as rates ({len(mmpp.rates)})")
+        return None
+    if not any(mmpp.rates):
+        problems.add((*path, "rates"), "must be not all 0")
+        return None
+    return MarkovModulatedPoisson(np.array(mmpp.rates), np.array(mmpp.switching), duration_s)
 
 
 def _profile(traffic: Any, duration_s: float, problems: Problems, warnings: list[str]) -> RateProfile | None:
@@ -122,10 +129,12 @@ def _recorded(form: Any, chosen: Any, problems: Problems, folder: Path) -> Traff
     nothing = Traffic(duration_s or length_s, is_trace=True)
     if problems.is_bad("traffic"):
         return nothing
-    trace = _played(form, chosen, duration_s, problems, folder)
+    trace = None if _is_too_long(length_s, problems) else _played(form, chosen, duration_s, problems, folder)
     if trace is None:
         return nothing
     end_s = duration_s or length_s or math.floor(trace.times_s[-1]) + 1.0
+    if _is_too_long(end_s, problems):
+        return nothing
     warnings = []
     if trace.has_cut_stamps:
         how = "spread inside their second" if trace.spread else "all at the start of their second"
@@ -133,6 +142,16 @@ def _recorded(form: Any, chosen: Any, problems: Problems, folder: Path) -> Traff
     times_s = np.minimum(trace.times_s, np.nextafter(end_s, 0.0))
     arrivals = Recorded(times_s, trace.source, _start_of_second(times_s, chosen) if trace.spread else None)
     return Traffic(end_s, arrivals, trace, is_trace=True, warnings=tuple(warnings))
+
+
+def _is_too_long(length_s: float | None, problems: Problems) -> bool:
+    try:
+        not_too_long(length_s or 0.0)
+    except ValueError as bound:
+        path = ("traffic", "arrivals", "trace")
+        problems.about(path, f"plays for {length_s:g} s, {bound}; `for` or a `duration` makes it shorter")
+        return True
+    return False
 
 
 def _start_of_second(times_s: FloatArray, chosen: Any) -> FloatArray:
@@ -151,15 +170,19 @@ def _played(form: Any, chosen: Any, duration_s: float | None, problems: Problems
     for_s = chosen.for_
     if for_s is None and duration_s is not None:
         for_s = duration_s / chosen.time_scale
-    played = play(
-        trace,
-        from_s=chosen.from_,
-        for_s=for_s,
-        time_scale=chosen.time_scale,
-        rate_scale=chosen.rate_scale,
-        seed=form.seed,
-        spread=chosen.one_second_stamps == "spread",
-    )
+    try:
+        played = play(
+            trace,
+            from_s=chosen.from_,
+            for_s=for_s,
+            time_scale=chosen.time_scale,
+            rate_scale=chosen.rate_scale,
+            seed=form.seed,
+            spread=chosen.one_second_stamps == "spread",
+        )
+    except InputError as error:
+        problems.about(path, str(error))
+        return None
     if len(played) == 0:
         problems.about(path, f"no request of {chosen.file} falls into this slice")
         return None

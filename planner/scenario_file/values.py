@@ -8,6 +8,7 @@ from pydantic import PlainValidator, WithJsonSchema
 
 from planner import units
 from planner.azureml import Setting
+from planner.rates import LARGEST_RATE_RPS
 
 _DURATION: dict[str, Any] = {
     "type": "string",
@@ -18,6 +19,10 @@ _PERCENT = {"type": "string", "pattern": r"^\s*\d*\.?\d*\s*%\s*$"}
 
 Seconds = Annotated[float, PlainValidator(units.seconds), WithJsonSchema(_DURATION)]
 PositiveSeconds = Annotated[float, PlainValidator(units.positive_seconds), WithJsonSchema(_DURATION)]
+TraceSeconds = Annotated[float, PlainValidator(units.unbounded_seconds), WithJsonSchema(_DURATION)]
+PositiveTraceSeconds = Annotated[
+    float, PlainValidator(lambda value: units.above_zero(units.unbounded_seconds(value))), WithJsonSchema(_DURATION)
+]
 Share = Annotated[
     float,
     PlainValidator(units.fraction),
@@ -25,14 +30,30 @@ Share = Annotated[
 ]
 Rps = Annotated[
     float,
-    PlainValidator(units.rate_rps),
+    PlainValidator(lambda value: units.number(units.rate_rps(value), most=LARGEST_RATE_RPS)),
     WithJsonSchema(
-        {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string"}], "examples": [20, "20/s", "1200/min"]}
+        {
+            "anyOf": [{"type": "number", "minimum": 0, "maximum": LARGEST_RATE_RPS}, {"type": "string"}],
+            "examples": [20, "20/s", "1200/min"],
+        }
     ),
 ]
 PositiveNumber = Annotated[
     float, PlainValidator(units.positive_number), WithJsonSchema({"type": "number", "exclusiveMinimum": 0})
 ]
+
+
+def between(least: float, most: float) -> Any:
+    """The type of numbers from `least` to `most`."""
+    schema = WithJsonSchema({"type": "number", "minimum": least, "maximum": most})
+    return Annotated[float, PlainValidator(lambda value: units.number(value, least=least, most=most)), schema]
+
+
+Scale = between(1e-6, 1000.0)
+"""Of time: a month of trace within three seconds, or a second within a quarter of an hour."""
+
+SwitchingRate = between(1e-6, 1000.0)
+"""Phases of eleven days to a millisecond; far shorter ones would fall between two floats."""
 
 
 def count(least: int, most: int | None = None) -> Any:

@@ -1,21 +1,45 @@
-"""YAML as scenarios use it: the JSON-like core of YAML 1.2, duplicate keys refused, every failure one sentence."""
+"""YAML as scenarios use it: the JSON-like core of YAML 1.2, duplicate keys refused, every failure one sentence.
+
+Aliases and tags are no part of that core: nothing needs them, and a few lines of aliases can stand for gigabytes.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Hashable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
 
 from planner.errors import InputError
+from planner.reading import reading
+
+LARGEST_FILE_BYTES = 1_000_000
+"""Already takes seconds to read; long lists of times belong in a CSV or Parquet file."""
+
+_NO_CHARACTER = re.compile("[\0\ud800-\udfff]")
 
 
 class _Loader(yaml.SafeLoader):
     """Reads plain words as YAML 1.2 does: `no` and `12:30` are text, 1e3 is a number, dates stay text."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+        if isinstance(event, yaml.AliasEvent):
+            self._refuse(f"the alias *{event.anchor} is not followed, write the value out", event)
+        if getattr(event, "tag", None) is not None:
+            tag = event.tag.replace("tag:yaml.org,2002:", "!!")
+            self._refuse(f"the tag {tag} is not read, leave it out", event)
+        if isinstance(event, yaml.ScalarEvent) and _NO_CHARACTER.search(event.value):
+            self._refuse("a text holds what is no character (\\0 or half of a pair)", event)
+        return super().compose_node(parent, index)
+
+    @staticmethod
+    def _refuse(problem: str, event: Any) -> NoReturn:
+        raise yaml.composer.ComposerError(None, None, problem, event.start_mark)
 
 
 for _tag, _pattern, _first in (
@@ -63,15 +87,15 @@ def parse(text: str, source: str) -> Any:
         raise InputError(f"{source}: not valid YAML ({str(error).splitlines()[0]})") from None
     except RecursionError:
         raise InputError(f"{source}: nested too deeply") from None
-    except ValueError as error:  # a number of more digits than Python converts
-        raise InputError(f"{source}: {error}") from None
+    except ValueError:  # a number of more digits than Python converts
+        raise InputError(f"{source}: holds a number of thousands of digits") from None
 
 
 def scalar(text: str) -> Any:
     """What a word on the command line would be in a scenario file; text that is not a plain word stays text."""
     try:
-        value = yaml.load(text, _Loader)
-    except (yaml.YAMLError, ValueError):
+        value = parse(text, "")
+    except InputError:
         return text
     return text if isinstance(value, dict | list) or value is None else value
 
@@ -82,16 +106,10 @@ def dump(document: Any) -> str:
 
 def read_text(path: Path, source: str) -> str:
     """The text of a file, or one sentence why there is none."""
-    try:
+    with reading(path, source):
+        if path.stat().st_size > LARGEST_FILE_BYTES:
+            raise InputError(f"{source}: is larger than {LARGEST_FILE_BYTES // 10**6} MB")
         text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise InputError(f"{source}: no such file") from None
-    except (IsADirectoryError, NotADirectoryError):
-        raise InputError(f"{source}: is a folder, not a file") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{source}: not a text file") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{source}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
     if "\0" in text:
         raise InputError(f"{source}: not a text file")
     return text

@@ -11,7 +11,7 @@ from loadtest.replay.books import balance
 from loadtest.replay.merge import Observed
 from loadtest.replay.segment import EndReason
 from loadtest.replay.statistics import generator, observed
-from loadtest.runfolder import RunFolder
+from loadtest.runfolder import RunFolder, provenance
 from loadtest.schedule import build_schedule, write_schedule
 from planner.model import Outcome, RequestLog
 from planner.records import write_replicas, write_requests
@@ -69,6 +69,8 @@ def write_run(
     folder.write_summary(
         {
             "ended": "complete",
+            "warnings": [],
+            "provenance": provenance(scenario.seed),
             "message": None,
             "aligned_to_tick": tick_offset_s is None,
             "endpoint": {"is_lab": True},

@@ -114,7 +114,7 @@ def test_what_happens_in_the_warm_up_is_not_judged(tmp_path: Path, quickstart: S
 @pytest.mark.parametrize(
     ("part", "content", "message"),
     [
-        ("summary.json", b"{}", "generator.problems is missing"),
+        ("summary.json", b"{}", "books.planned is missing"),
         ("requests.parquet", b"PAR1", "not a readable Parquet file"),
         ("validation", None, ""),
     ],

@@ -32,8 +32,17 @@ def python(code: str, *arguments: str, **environment: str) -> subprocess.Complet
     )
 
 
+MAIN = "from planner.cli.root import main; main()"
+
+
 def surgeproof(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return python("from planner.cli.root import main; main()", *arguments, **environment)
+    return python(MAIN, *arguments, **environment)
+
+
+def redirected(redirection: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command line with its streams as a shell would have them, for example `>/dev/full`."""
+    shell = ["sh", "-c", f'exec "$@" {redirection}', "sh", sys.executable, "-c", MAIN]
+    return subprocess.run([*shell, *arguments], capture_output=True, text=True, timeout=60, check=False)
 
 
 def with_command(monkeypatch: pytest.MonkeyPatch, body: object) -> list[str]:
@@ -111,6 +120,7 @@ def test_no_arguments_show_the_help(capsys: pytest.CaptureFixture[str]) -> None:
         (["simulat"], "Did you mean 'simulate'?"),
         (["scenarios", "--colour", "red"], "--colour"),
         (["scenarios", "--output", "xml"], "xml"),
+        (["simulate", "quickstart", "--replications", "1000000000"], "100000"),
         (["replicas"], "--target-rps"),
         (["replicas", "--target-rps", "20"], "--request-time"),
         ([*REPLICAS, "--target-utilization", "70"], "did you mean 0.7?"),
@@ -155,6 +165,7 @@ def test_bad_scenarios_end_with_2(
         (["quickstart", "--autoscale-min-replicas", "11"], "--autoscale-min-replicas = 11, must be at most"),
         (["quickstart", "--duration", "60"], "--duration = 60, needs a unit"),
         (["quickstart", "--seed", "x"], "--seed = x, must be an integer"),
+        (["/dev/full"], "/dev/full: is a pipe or a device, not a file"),
         (["steady-poisson", "--autoscale-max-replicas", "9"], "not used with autoscaler: fixed"),
     ],
 )
@@ -217,10 +228,10 @@ def test_ctrl_c_ends_with_130(capsys: pytest.CaptureFixture[str], monkeypatch: p
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.parametrize("arguments", [["schema"], REPLICAS])
+@pytest.mark.parametrize("arguments", [["schema"], REPLICAS, ["--help"], ["scenarios"]])
 def test_a_reader_that_goes_away_is_no_error(arguments: list[str]) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-c", "input(); from planner.cli.root import main; main()", *arguments],
+        [sys.executable, "-c", f"input(); {MAIN}", *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -232,7 +243,39 @@ def test_a_reader_that_goes_away_is_no_error(arguments: list[str]) -> None:
     assert (process.returncode, errors) == (141, b"")
 
 
+@pytest.mark.parametrize("arguments", [REPLICAS, ["scenarios"], ["--help"]])
+@pytest.mark.parametrize(("redirection", "why"), [(">/dev/full", "No space left on device"), (">&-", "it is closed")])
+def test_a_stdout_that_takes_nothing_ends_with_2(arguments: list[str], redirection: str, why: str) -> None:
+    done = redirected(redirection, *arguments)
+    assert (done.returncode, done.stderr) == (2, f"stdout cannot be written ({why})\n")
+
+
+@pytest.mark.parametrize("arguments", [["simulate", "quikstart"], ["simulate", "--colour"]])
+@pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full", ">&- 2>&-"])
+def test_a_stderr_that_takes_nothing_changes_neither_stdout_nor_the_code(
+    arguments: list[str], redirection: str
+) -> None:
+    done = redirected(redirection, *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+
+
+def test_an_answer_arrives_without_a_stderr() -> None:
+    done = redirected("2>&-", *REPLICAS)
+    assert done.returncode == 0
+    assert done.stdout.startswith("286 replicas")
+
+
 # Output
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_terminal_without_a_character_gets_another(encoding: str) -> None:
+    code = (
+        "from planner.cli.output import guard_streams, print_table; guard_streams(); print_table(['a'], [['\\u6f22']])"
+    )
+    done = python(code, PYTHONIOENCODING=encoding)
+    assert done.returncode == 0
+    assert "?" in done.stdout.splitlines()[-2]
 
 
 def test_scenarios_and_schema(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,12 +4,12 @@ from fractions import Fraction
 from math import ceil
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from planner.errors import InputError
 from planner.queueing import WaitLimitQueue
-from planner.replicas import document, read_sizing, text
+from planner.replicas import LARGEST_SLOTS, document, read_sizing, text
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,7 @@ def test_the_published_rule(arguments: tuple[str, str, str, str], replicas: int)
 
 @given(st.integers(1, 5000), st.integers(1, 20000), st.integers(1, 100), st.integers(1, 8))
 def test_the_rule_is_exact_for_every_decimal(rps: int, milliseconds: int, percent_target: int, concurrent: int) -> None:
+    assume(rps * milliseconds / (10 * percent_target) < LARGEST_SLOTS - 8)
     sizing = read_sizing(str(rps), f"{milliseconds}ms", str(concurrent), f"{percent_target / 100}")
     assert sizing.replicas == -(-rps * milliseconds * 100 // (1000 * percent_target * concurrent))
     assert sizing.replicas == ceil(Fraction(rps * milliseconds * 100, 1000 * percent_target * concurrent))
@@ -92,7 +93,11 @@ def test_the_text_says_what_is_exact_and_what_is_not() -> None:
         (("20", "10", "1", "0"), "--target-utilization = 0, must be above 0"),
         (("20", "10", "1", "1.5"), "at most 1"),
         (("20", "10", "1", "0.7", "-5"), "--max-request-wait-time = -5"),
+        (("20", "10", "1", "0.7", "1e400"), "--max-request-wait-time = 1e400, must be at most 7d"),
+        (("20", "10", "9" * 5000), "must be an integer from 1 to 200000"),
         (("1e9", "10"), "not supported"),
+        (("20", "10", "1", "1e-300"), "more than 1,000,000 slots (rps x request time / utilization)"),
+        (("20000", "10", "1", "0.001"), "more than 1,000,000 slots"),
     ],
 )
 def test_bad_input_is_named(arguments: tuple[str, ...], message: str) -> None:

@@ -38,7 +38,11 @@ def test_an_option_replaces_a_setting_under_either_name(tmp_path: Path) -> None:
         ({"deployment.autoscale_max_replicas": 2}, "--autoscale-max-replicas = 2, must be at least"),
         ({"deployment.initial_replicas": "x"}, "--initial-replicas = x, must be an integer, at least 0"),
         ({"duration": 5}, "--duration = 5, needs a unit"),
+        ({"duration": "100000h"}, "--duration = 100000h, must be at most 7d"),
+        ({"deployment.autoscale_max_replicas": 10**30}, f"--autoscale-max-replicas = {10**30}, must be"),
         ({"seed": "-1"}, "--seed = -1, must be an integer"),
+        ({"seed": "!!bool x"}, "--seed = !!bool x, must be an integer"),
+        ({"seed": "[" * 500}, "--seed = [[["),
     ],
 )
 def test_a_bad_option_is_named_not_the_file(tmp_path: Path, overrides: dict[str, Any], message: str) -> None:

@@ -1,6 +1,7 @@
 """Every way in which a scenario file can be wrong: one sentence each, all at once."""
 
 import copy
+import os
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ BAD_VALUES: list[tuple[dict[str, Any], str]] = [
     ({"durations": "5m"}, "durations = 5m, unknown key; did you mean duration?"),
     ({"duration": 20}, "duration = 20, needs a unit"),
     ({"duration": "0s"}, "duration = 0s, must be above 0"),
+    ({"duration": "169h"}, "duration = 169h, must be at most 7d"),
     ({"duration": None}, "duration is missing"),
     ({"warm_up": "20m"}, "warm_up = 20m, must be below the duration (1200 s)"),
     ({"seed": -1}, "seed = -1, must be an integer from 0"),
@@ -32,6 +34,11 @@ BAD_VALUES: list[tuple[dict[str, Any], str]] = [
     ({"traffic": {"arrivals": {"weibull": 3}, "rps": 1}}, "must be regular, poisson, {gamma: {cv: ...}}"),
     ({"traffic": {"arrivals": "poisson"}}, "traffic.rate is missing"),
     ({"traffic": {"arrivals": "poisson", "rps": -20}}, "traffic.rps = -20, must be at least 0"),
+    ({"traffic": {"arrivals": "poisson", "rps": 1e8}}, "traffic.rps = 100000000.0, must be at most 1e+07"),
+    (
+        {"traffic": {"arrivals": "poisson", "rps": 1e5}},
+        "traffic: makes 120,000,000 requests in 1200 s, at most 100,000",
+    ),
     ({"traffic": {"arrivals": "poisson", "rate": []}}, "traffic.rate = [], must have at least 1 entries"),
     ({"traffic": {"arrivals": "poisson", "rps": 1, "rate": [{"from": "0s", "rps": 1}]}}, "give one of them"),
     ({"traffic": {"arrivals": "poisson", "rate": [{"from": "1s", "rps": 1}]}}, "traffic.rate[0].from = 1s, must be 0s"),
@@ -49,10 +56,23 @@ BAD_VALUES: list[tuple[dict[str, Any], str]] = [
         "mmpp.switching = [1, 1, 1], must have as many entries as rates (2)",
     ),
     ({"traffic": {"arrivals": {"mmpp": {"rates": [1, 2], "switching": [1, 0]}}}}, "mmpp.switching[1] = 0, must be"),
+    ({"traffic": {"arrivals": {"mmpp": {"rates": [1, 2], "switching": [1, 1e9]}}}}, "[1] = 1000000000.0, must be at"),
+    (
+        {"traffic": {"arrivals": {"mmpp": {"rates": [1, 2], "switching": [900, 900]}}}},
+        "mmpp.switching = [900, 900], makes 1,080,000 switches in 1200 s, at most 1,000,000 are supported",
+    ),
     ({"traffic": {"arrivals": {"mmpp": {"rates": [0, 0], "switching": [1, 1]}}}}, "not all 0"),
     ({"traffic": {"arrivals": {"mmpp": {"rates": [1, 2], "switching": [1, 1]}}, "rps": 2}}, "must be left out"),
     ({"traffic": {"arrivals": {"trace": {"file": "no.csv"}}}}, "traffic.arrivals.trace.file = no.csv, no such file"),
-    ({"traffic": {"arrivals": {"trace": {"file": "no.csv", "rate_scale": 0}}}}, "trace.rate_scale = 0, must be above"),
+    (
+        {"traffic": {"arrivals": {"trace": {"file": "no.csv", "rate_scale": 0}}}},
+        "trace.rate_scale = 0, must be at least",
+    ),
+    ({"traffic": {"arrivals": {"trace": {"file": "no.csv", "rate_scale": 1e9}}}}, "must be at most 1000"),
+    (
+        {"traffic": {"arrivals": {"trace": {"file": "no.csv", "for": "1d", "time_scale": 8}}}, "duration": None},
+        "at most 7d",
+    ),
     ({"service_time": 0.2}, "service_time = 0.2, needs a unit"),
     ({"service_time": None}, "service_time is missing"),
     ({"service_time": "trace"}, "service_time = trace, needs traffic.arrivals to be a trace"),
@@ -66,6 +86,7 @@ BAD_VALUES: list[tuple[dict[str, Any], str]] = [
         {"service_time": {"tokens": {"base": "1s", "per_generated": "1ms"}}},
         "service_time.tokens.per_context is missing",
     ),
+    ({"service_time": {"distribution": "gamma", "mean": "1s", "cv": 1e-9}}, "service_time: cv = 1e-09, must be from"),
     ({"cold_start": None}, "cold_start is missing"),
     ({"cold_start": {"distribution": "empirical"}}, "cold_start: empirical needs either values or file"),
     ({"cold_start": {"distribution": "empirical", "values": []}}, "cold_start.values = [], must have at least 1"),
@@ -100,6 +121,30 @@ BAD_VALUES: list[tuple[dict[str, Any], str]] = [
     ({"deployment": {"autoscale_target_utilization": 101}}, "from 1 to 100"),
     ({"deployment": {"polling_interval": 0}}, "deployment.polling_interval = 0, must be above 0"),
     ({"deployment": {"max_request_wait_time": -1}}, "deployment.max_request_wait_time = -1, must be at least 0"),
+    (
+        {"deployment": {"max_request_wait_time": 1e9}},
+        "deployment.max_request_wait_time = 1000000000.0, must be at most",
+    ),
+    ({"deployment": {"polling_interval": 1e-9}}, "deployment.polling_interval = 1e-09, must be at least 0.001"),
+    ({"deployment": {"utilization_window": "169h"}}, "deployment.utilization_window = 169h, must be at most 7d"),
+    (
+        {"deployment": {"polling_interval": "1ms", "utilization_window": "1d"}},
+        "makes 86,400,000 looks of the autoscaler in utilization_window, at most 10,000,000 are supported",
+    ),
+    (
+        {"deployment": {"polling_interval": "1ms", "scale_down_delay": "1d"}},
+        "makes 86,400,000 looks of the autoscaler in scale_down_delay, at most 10,000,000 are supported",
+    ),
+    (
+        {"deployment": {"polling_interval": "1ms", "scoring_timeout_ms": "3h"}},
+        "looks of the autoscaler in a run (duration, wait limit and timeout), at most 10,000,000",
+    ),
+    (
+        {"deployment": {"max_instances": 200, "worker_count": 9999}},
+        "makes 1,999,800 requests or workers in 200 replicas, at most 1,000,000 are supported",
+    ),
+    ({"deployment": {"autoscale_max_replicas": 10**30}}, f"deployment.autoscale_max_replicas = {10**30}, must be"),
+    ({"deployment": {"num_replicas": 10**6}}, "deployment.num_replicas = 1000000, must be"),
     ({"deployment": {"max_request_wait_time": "500"}}, "deployment.max_request_wait_time = 500, needs a unit"),
 ]
 
@@ -157,7 +202,14 @@ def test_a_bad_maximum_does_not_raise_doubts_about_the_minimum(tmp_path: Path) -
         ("name: a: b\n", "line 1, column 8: mapping values are not allowed here"),
         ("\tname: x\n", "line 1, column 1"),
         ("name: !!python/object:os.system x\n", "line 1, column 7"),
+        ("name: !!bool x\n", "line 1, column 7: the tag !!bool is not read, leave it out"),
+        ("!!map [a]\n", "the tag !!map is not read"),
+        ("a: &a [x]\nb: [*a, *a]\n", "line 2, column 5: the alias *a is not followed"),
+        ('name: "a\\0b"\n', "line 1, column 7: a text holds what is no character"),
+        ('name: "\\ud800"\n', "line 1, column 7: a text holds what is no character"),
+        ("seed: " + "9" * 5000, "holds a number of thousands of digits"),
         ("a: " + "[" * 5000, "nested too deeply"),
+        ("# " + "x" * 1_000_000, "is larger than 1 MB"),
     ],
 )
 def test_text_that_is_no_scenario(tmp_path: Path, content: str, message: str) -> None:
@@ -170,8 +222,11 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     (tmp_path / "binary.yaml").write_bytes(b"\x89PNG\r\n\x1a\n\x00\x00")
     (tmp_path / "nul.yaml").write_bytes(b"name: a\x00b\n")
     (tmp_path / "folder.yaml").mkdir()
+    os.mkfifo(tmp_path / "pipe.yaml")
     for name, message in (
         ("missing.yaml", "no such file"),
+        ("nul.yaml/x.yaml", "no such file, a part of its path is not a folder"),
+        ("pipe.yaml", "is a pipe or a device, not a file"),
         ("binary.yaml", "not a text file"),
         ("nul.yaml", "not a text file"),
         ("folder.yaml", "is a folder"),
@@ -193,6 +248,34 @@ def test_a_trace_slice_must_fit_and_hold_requests(tmp_path: Path) -> None:
     assert "trace.for = 8s, plays for 8 s at this time_scale, longer than the duration (5 s)" in found[0]
     found = problems(tmp_path, document() | {"traffic": trace_traffic(**{"from": "1h"})})
     assert "no request of traces/t.csv falls into this slice" in found[0]
+
+
+def test_a_trace_may_last_a_week_and_make_ten_million_requests(tmp_path: Path) -> None:
+    (tmp_path / "long.csv").write_text("time_s\n0\n1e9\n")
+    (tmp_path / "dense.csv").write_text("time_s\n" + "0\n" * 10_001)
+    for name, changes, message in (
+        ("long.csv", {}, "plays for 1e+09 s, must be at most 7d; `for` or a `duration` makes it shorter"),
+        ("dense.csv", {"rate_scale": 1000}, "makes 10,001,000 requests, at most 10,000,000 are supported"),
+    ):
+        traffic = {"arrivals": {"trace": {"file": name} | changes}}
+        found = problems(
+            tmp_path, {key: value for key, value in document().items() if key != "duration"} | {"traffic": traffic}
+        )
+        assert found == (f"{tmp_path / 'spike.yaml'}: traffic.arrivals.trace: {message}",)
+
+
+def test_service_times_from_tokens_are_bounded_too(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("time_s,context_tokens,generated_tokens\n0,1e308,1\n")
+    traffic = {"arrivals": {"trace": {"file": "t.csv"}}}
+    tokens = {"tokens": {"base": "1s", "per_context": "1h", "per_generated": "1s"}}
+    found = problems(tmp_path, document() | {"traffic": traffic, "service_time": tokens})
+    assert found == (f"{tmp_path / 'spike.yaml'}: service_time: gives a request inf s, must be at most 604800 s",)
+
+
+def test_a_number_that_no_computer_holds_in_azures_file(tmp_path: Path) -> None:
+    (tmp_path / "v1.json").write_text('{"computeType": "aks", "numReplicas": %s}' % ("9" * 5000))
+    found = problems(tmp_path, document() | {"deployment": {"file": "v1.json"}})
+    assert found == (f"{tmp_path / 'v1.json'}: not valid JSON",)
 
 
 def test_columns_that_a_trace_lacks(tmp_path: Path) -> None:

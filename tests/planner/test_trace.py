@@ -1,5 +1,6 @@
 """Traces: every form of file, and playing slices of them."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,14 @@ def test_parquet_with_timestamps(tmp_path: Path) -> None:
     assert read_trace(path).times_s.tolist() == [0.0, 0.25]
 
 
+@pytest.mark.parametrize("zone", [None, "UTC", "Nowhere/Bogus"])
+def test_parquet_with_nanoseconds_as_pandas_writes_them(tmp_path: Path, zone: str | None) -> None:
+    path = tmp_path / "trace.parquet"
+    stamps = pa.array([1_700_000_000_000_000_100, 1_700_000_001_250_000_400], pa.timestamp("ns", zone))
+    pq.write_table(pa.table({"timestamp": stamps}), path)
+    assert read_trace(path).times_s.tolist() == [0.0, 1.2500003]
+
+
 def test_quoted_cells_with_line_ends_and_blank_lines_do_not_shift_the_numbering(tmp_path: Path) -> None:
     path = written(tmp_path, 'time_s,payload\n0,"two\nlines"\n\n1,x\nlate,y\n')
     with pytest.raises(InputError) as raised:
@@ -82,6 +91,8 @@ def test_quoted_cells_with_line_ends_and_blank_lines_do_not_shift_the_numbering(
         ("time_s\n", "no request in the trace"),
         ("time_s\n1\nabc\n", "line 3, column time_s = abc, must be a number"),
         ("time_s\nnan\n", "must be a finite number"),
+        ("time_s\n1.7e18\n", "line 2, column time_s = 1.7e18, must be seconds, from -1e+12 to 1e+12"),
+        ("time_s,service_time_s\n1,1e6\n", "line 2, column service_time_s = 1e6, must be at most 7d"),
         ("time_s,service_time_s\n1,-0.5\n", "line 2, column service_time_s = -0.5, must be at least 0"),
         ("time_s,context_tokens\n1,\n", "line 2, column context_tokens = "),
         ("timestamp\nyesterday\n", "line 2, column timestamp = yesterday, must be an ISO 8601 time"),
@@ -104,11 +115,19 @@ def test_a_bad_trace_is_named_with_line_and_column(tmp_path: Path, text: str, me
 def test_files_that_are_none(tmp_path: Path) -> None:
     (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00time_s")
     (tmp_path / "not.parquet").write_text("time_s\n1\n")
+    pq.write_table(pa.table([pa.array([0.0])] * 2, names=["time_s"] * 2), tmp_path / "twice.parquet")
+    pq.write_table(pa.table({"timestamp": pa.array([2**62], pa.timestamp("us"))}), tmp_path / "late.parquet")
+    os.mkfifo(tmp_path / "pipe.csv")
     for name, message in (
         ("missing.csv", "no such file"),
         (".", "is a folder"),
+        ("a\0b", "embedded null byte"),
+        ("\ud800", "surrogates not allowed"),
         ("binary.csv", "not a text file"),
         ("not.parquet", "not a Parquet file"),
+        ("twice.parquet", "the header has the column time_s twice"),
+        ("late.parquet", "column timestamp cannot be read"),
+        ("pipe.csv", "is a pipe or a device"),
     ):
         with pytest.raises(InputError, match=message):
             read_trace(tmp_path / name)

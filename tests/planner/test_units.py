@@ -42,6 +42,19 @@ def test_what_is_not_a_duration_is_refused(value: object) -> None:
         units.seconds(value)
 
 
+def test_only_a_place_in_a_trace_may_be_later_than_a_week() -> None:
+    assert units.seconds("7d") == 604_800
+    for read, value in (
+        (units.seconds, "8d"),
+        (units.positive_seconds, "169h"),
+        (units.milliseconds_or_duration, 604_800_001),
+        (units.positive_seconds_or_duration, 604_801),
+    ):
+        with pytest.raises(ValueError, match="must be at most 7d"):
+            read(value)
+    assert units.unbounded_seconds("8d") == 691_200
+
+
 @given(st.integers(0, 10**6), st.integers(0, 59), st.integers(0, 999))
 def test_durations_are_exact(minutes: int, seconds: int, milliseconds: int) -> None:
     text = f"{minutes}m{seconds}s{milliseconds}ms"
@@ -67,6 +80,7 @@ def test_a_fraction_may_be_a_percent(value: object, expected: float) -> None:
         (1.01, "percent sign"),
         ("105%", "from 0% to 100%"),
         ("-1%", "from 0% to 100%"),
+        ("9" * 400 + "%", "must be a finite number"),
         (-0.1, "from 0 to 1"),
         ("0.1", "must be a number"),
         (float("nan"), "finite"),

@@ -1,0 +1,41 @@
+"""Run folders that cannot be made or read: one sentence each."""
+
+from pathlib import Path
+
+import pytest
+
+from loadtest.runfolder import RunFolder, create_run_folder, open_run_folder
+from planner.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "not a readable JSON file"),
+        ("[" * 100_000, "not a readable JSON file"),
+        ('{"generator": NaN}', "NaN is not JSON"),
+        ("{}", "books.planned is missing: not the summary of a replay"),
+        ('{"books": {"planned": "x"}}', "books.planned is no int"),
+        ("[]", "holds no JSON object"),
+    ],
+)
+def test_a_summary_that_is_none(tmp_path: Path, text: str, message: str) -> None:
+    folder = RunFolder(tmp_path)
+    folder.summary.write_text(text)
+    with pytest.raises(InputError, match=message) as raised:
+        folder.read_summary()
+    assert str(raised.value).startswith(f"{folder.summary}: ")
+
+
+def test_a_folder_that_may_not_be_entered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_dir", refused)  # root may enter any folder, and tests may run as root
+    with pytest.raises(InputError, match=r"run: cannot be read \(Permission denied\)"):
+        open_run_folder(tmp_path / "run")
+
+
+def test_a_name_that_is_not_utf_8(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="the name is not UTF-8"):
+        create_run_folder("x", tmp_path / "a\udcff")
