@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from loadtest.lab.options import KEY_VARIABLE, ReplicaKind
+from loadtest.lab.options import KEY_VARIABLE, ReplicaKind, check_replicas
 from loadtest.lab.process import LabProcess
 from loadtest.replay.run import ReplayResult, replay
 from loadtest.replay.session import OnProgress
@@ -44,8 +44,9 @@ def run_pipeline(
     live: Callable[[], AbstractContextManager[OnProgress | None]] = nullcontext,
 ) -> PipelineResult:
     """Run everything against a lab of this process's own, which has ended when this returns."""
+    check_replicas(scenario.deployment.max_replicas, replicas)  # refused now rather than after the simulation
     if out is not None:
-        create_run_folder(scenario.name, out)  # refused now rather than after the simulation
+        create_run_folder(scenario.name, out)
     say(f"1/5 simulating {scenario.name}")
     simulation = simulate(scenario, replications)
     if simulation["interrupted"]:

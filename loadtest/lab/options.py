@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from planner.errors import InputError
+
 KEY_VARIABLE = "SURGEPROOF_ENDPOINT_KEY"
 STOP_ON_EOF_VARIABLE = "SURGEPROOF_LAB_STOP_ON_EOF"
 """Set by `LabProcess`: the lab ends when its standard input does, that is when its parent has ended, however."""
@@ -18,6 +20,15 @@ request spends beyond run() has a p99 of 14 ms with 24 replicas, of 7 ms with 10
 class ReplicaKind(StrEnum):
     REAL = "real"
     SIMULATED = "simulated"
+
+
+def check_replicas(max_replicas: int, kind: ReplicaKind) -> None:
+    """Refuse more real replicas than one machine carries."""
+    if kind is ReplicaKind.REAL and max_replicas > MAX_REAL_REPLICAS:
+        raise InputError(
+            f"autoscale_max_replicas = {max_replicas}, the lab runs at most {MAX_REAL_REPLICAS} real replicas on one "
+            "machine; use --replicas simulated"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

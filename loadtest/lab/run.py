@@ -25,11 +25,11 @@ from loadtest.lab.lab import Lab, drawn_cold_starts
 from loadtest.lab.launcher_client import SCORING_SERVER_FOLDER, Launcher
 from loadtest.lab.options import (
     KEY_VARIABLE,
-    MAX_REAL_REPLICAS,
     STOP_ON_EOF_VARIABLE,
     Announcement,
     LabOptions,
     ReplicaKind,
+    check_replicas,
 )
 from loadtest.lab.scoring import ScoringServer, ScoringServerFailed, SimulatedServer
 from loadtest.lab.server import LISTEN_BACKLOG, application, loopback_socket
@@ -55,12 +55,8 @@ def run_lab(
     """
     score_file = _score_file(options)
     python = None
+    check_replicas(scenario.deployment.max_replicas, options.replicas)
     if options.replicas is ReplicaKind.REAL:
-        if scenario.deployment.max_replicas > MAX_REAL_REPLICAS:
-            raise InputError(
-                f"autoscale_max_replicas = {scenario.deployment.max_replicas}, the lab runs at most "
-                f"{MAX_REAL_REPLICAS} real replicas on one machine; use --replicas simulated"
-            )
         python = scoring_python(on_progress)
     _allow_many_connections()
     session = _Session(scenario, options, python, score_file, on_progress, on_ready, on_status)
