@@ -42,8 +42,14 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabProcess]:
 
 @pytest.fixture
 def client(lab: LabProcess) -> Client:
+    """Of the shared lab once it is idle and ticks again: another test may have set a later start."""
     client = Client(lab)
-    client.wait_for(lambda state: state["busy"] == state["queued"] == 0)
+    client.wait_for(
+        lambda state: (
+            state["busy"] == state["queued"] == 0
+            and state["next_tick_monotonic_s"] - state["monotonic_s"] <= state["refresh_period_s"]
+        )
+    )
     return client
 
 
