@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from loadtest.replay.run import ReplayResult, replay
 from loadtest.replay.session import OnProgress
 from loadtest.report import write_run_report
 from loadtest.runfolder import RunFolder, create_run_folder
+from loadtest.scratch import scratch_folder
 from loadtest.validate.verdict import validate_run
 from planner.cli.simulation import simulate
 from planner.percent import percent
@@ -78,9 +78,8 @@ def _replay_in_lab(
     say: Callable[[str], None],
     live: Callable[[], AbstractContextManager[OnProgress | None]],
 ) -> ReplayResult:
-    with tempfile.TemporaryDirectory(prefix="surgeproof-") as folder:
-        save_copy(scenario, Path(folder))
-        path = Path(folder) / "scenario.yaml"
+    with scratch_folder() as folder:
+        path = save_copy(scenario, folder)
         with LabProcess(path, replicas=replicas, on_progress=lambda line: say(f"    {line}")) as lab:
             say(f"3/5 replaying {scenario.name} for {scenario.duration_s:g} s against {lab.url}")
             before = os.environ.get(KEY_VARIABLE)

@@ -10,7 +10,6 @@ import secrets
 import signal
 import socket
 import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +32,7 @@ from loadtest.lab.options import (
 )
 from loadtest.lab.scoring import ScoringServer, ScoringServerFailed, SimulatedServer
 from loadtest.lab.server import LISTEN_BACKLOG, application, loopback_socket
+from loadtest.scratch import scratch_folder
 from planner.errors import InputError
 from planner.scenario import Scenario
 
@@ -87,11 +87,11 @@ class _Session:
         stop: asyncio.Future[None] = loop.create_future()
         with (
             loopback_socket(self.options.host, self.options.port) as listener,
-            tempfile.TemporaryDirectory(prefix="surgeproof-lab-") as folder,
+            scratch_folder() as folder,
         ):
             log = EventLog(loop.time, self.options.log)
             launcher = None if self.python is None else Launcher(self.python)
-            servers = self._server_factory(launcher, Path(folder))
+            servers = self._server_factory(launcher, folder)
             lab = Lab(self.scenario, servers, drawn_cold_starts(self.scenario), log, lambda error: _fail(stop, error))
             loop.set_exception_handler(lambda loop, context: _on_stray_error(loop, context, stop))
             _stop_on_signals(stop)
