@@ -89,7 +89,7 @@ class RunFolder:
         known = np.isin(log.outcome, list(Outcome))
         if len(bad := np.flatnonzero(~known)):
             raise InputError(f"{self.requests}: row {bad[0] + 1} has the unknown outcome {log.outcome[bad[0]]}")
-        was_sent = log.outcome < Outcome.SKIPPED_LATE
+        was_sent = np.isin(log.outcome, [outcome for outcome in Outcome if outcome.was_sent])
         if len(bad := np.flatnonzero(was_sent != np.isfinite(log.sent_s))):
             raise InputError(
                 f"{self.requests}: row {bad[0] + 1} has sent_s = {log.sent_s[bad[0]]}, its outcome says else"

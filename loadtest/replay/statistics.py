@@ -27,6 +27,8 @@ MAX_FOREIGN_FRACTION = 0.01
 NOT_COUNTED = (Outcome.IN_FLIGHT_AT_STOP, Outcome.UNRESOLVED)
 """Sent, but nobody knows the answer: left out of the denominator of fraction_503."""
 
+_FOREIGN = tuple(outcome for outcome in SENT if outcome not in (*KNOWN_TO_THE_MODEL, *NOT_COUNTED))
+
 
 def observed(run: Observed, *, warm_up_s: float, duration_s: float) -> dict[str, Any]:
     """Counts, 503 fraction and both latencies over the requests scheduled in [warm_up_s, duration_s).
@@ -47,7 +49,7 @@ def observed(run: Observed, *, warm_up_s: float, duration_s: float) -> dict[str,
         "sent": int(sum(counts[o] for o in SENT)),
         "fraction_503": float(counts[Outcome.STATUS_503] / answered) if answered else None,
         "answers_known_to_the_model": known,
-        "problems": _foreign_answers(run, window, answered - known, answered),
+        "problems": _foreign_answers(run, window, answered),
         "counts": {label(o): int(counts[o]) for o in Outcome},
         "flagged_503": int(np.sum(window & (run.flagged > 0) & (log.outcome == Outcome.STATUS_503))),
         "flagged_connection_errors": int(
@@ -60,11 +62,12 @@ def observed(run: Observed, *, warm_up_s: float, duration_s: float) -> dict[str,
     }
 
 
-def _foreign_answers(run: Observed, window: npt.NDArray[np.bool_], foreign: int, answered: int) -> list[str]:
+def _foreign_answers(run: Observed, window: npt.NDArray[np.bool_], answered: int) -> list[str]:
     """Why what was observed is not what the model predicts; nothing where nearly every answer was 200, 503 or 504."""
+    is_foreign = window & np.isin(run.log.outcome, _FOREIGN)
+    foreign = int(is_foreign.sum())
     if foreign <= MAX_FOREIGN_FRACTION * answered:
         return []
-    is_foreign = window & ~np.isin(run.log.outcome, [*KNOWN_TO_THE_MODEL, *NOT_COUNTED, *NEVER_SENT])
     kinds = Counter(
         f"HTTP {status}" if status else label(Outcome(outcome)).replace("_", " ")
         for outcome, status in zip(run.log.outcome[is_foreign].tolist(), run.status[is_foreign].tolist(), strict=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,7 @@ class RunReport:
         """Whether the endpoint was the lab, which shows its replicas under /lab."""
         return str((self.summary.get("replicas") or {}).get("source", "")).startswith("/lab")
 
-    @property
+    @cached_property
     def seen_until_s(self) -> float:
         """The duration; for a replay that ended early the time of the last thing that it saw."""
         duration_s = self.scenario.duration_s
