@@ -5,9 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
-import shutil
 import sys
-import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -109,6 +107,9 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, tit
 
 def print_indented(text: str) -> None:
     """Write a sentence to stdout, two spaces in; a terminal's lines break between words."""
+    import shutil
+    import textwrap
+
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
     filled = textwrap.fill(
         text, width, initial_indent="  ", subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
