@@ -1,7 +1,7 @@
 """The one decorator for compiled functions, with a cache that cannot go stale.
 
 numba's file cache watches only the file of the function it compiles, not the files of the functions that one calls.
-So the cache directory is named by a hash of all kernel sources: any edit starts a fresh one.
+So the cache directory is named by a hash of all sources that end up in compiled code: any edit starts a fresh one.
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ from numba.extending import intrinsic, overload
 F = TypeVar("F", bound=Callable[..., Any])
 
 _PACKAGE = Path(__file__).resolve().parent.parent
+_NEVER_COMPILED = {"engine.py", "replications.py"}
 
 
 def _cache_directory() -> str:
-    sources = sorted([*_PACKAGE.glob("sim/*.py"), *_PACKAGE.glob("scaling/*.py")])
+    compiled_modules = {path for path in _PACKAGE.glob("sim/*.py") if path.name not in _NEVER_COMPILED}
+    sources = sorted([*compiled_modules, *_PACKAGE.glob("scaling/*.py"), _PACKAGE / "model.py"])
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
     name = f"surgeproof-{numba.__version__}-{digest}"
     beside = _PACKAGE / "__pycache__"
