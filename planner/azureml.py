@@ -12,7 +12,7 @@ from typing import Any
 
 from planner import units
 from planner.errors import InputError
-from planner.model import Api, Autoscaler, Deployment
+from planner.model import Api, Autoscaler, Deployment, ScoringTimeoutFrom
 
 DEFAULTS: Mapping[Api, Mapping[str, float]] = {
     Api.V1: {"max_replicas": 10, "scoring_timeout_s": 60.0},
@@ -106,7 +106,7 @@ SETTINGS = (
         "scoringTimeoutMs",
         "request_settings.request_timeout_ms",
         units.positive_milliseconds_or_duration,
-        "Milliseconds from dispatch to the end of the answer, or any duration. Default: 60000 (v1), 5000 (v2).",
+        "Milliseconds that an answer may take before 504; with a unit, any duration. Default: 60000 (v1), 5000 (v2).",
     ),
     Setting(
         "num_replicas",
@@ -161,7 +161,7 @@ def deployment(
         values |= {"min_replicas": replicas, "max_replicas": replicas}
     for field in DEFAULTS[api]:
         values.setdefault(field, default(api, field))
-    problems += _out_of_order(api, autoscaler, given, values)
+    problems += _out_of_order(api, autoscaler, given, values) + _timeout_in_the_queue(api, given, values)
     if problems:
         raise InputError(*problems)
     made = Deployment(api=api, autoscaler=autoscaler, **values)
@@ -195,11 +195,34 @@ def _out_of_order(api: Api, autoscaler: Autoscaler, given: Mapping[str, Given], 
     return problems
 
 
+def _timeout_in_the_queue(api: Api, given: Mapping[str, Given], values: Mapping[str, Any]) -> list[str]:
+    """A timeout that runs from the arrival must not end while the request may still wait."""
+    wait_s = values.get("max_request_wait_s", default(api, "max_request_wait_s"))
+    timeout_s = values["scoring_timeout_s"]
+    if values.get("scoring_timeout_from") is not ScoringTimeoutFrom.ARRIVAL or timeout_s >= wait_s:
+        return []
+    if timeout := given.get("scoring_timeout_s"):
+        problem = f"{timeout.label}, must be at least {_in_milliseconds(api, 'max_request_wait_s', given, wait_s)}"
+    else:
+        wait = given["max_request_wait_s"]
+        problem = f"{wait.label}, must be at most {_in_milliseconds(api, 'scoring_timeout_s', given, timeout_s)}"
+    return [f"{problem} with scoring_timeout_from: arrival"]
+
+
+def _in_milliseconds(api: Api, field: str, given: Mapping[str, Given], seconds: float) -> str:
+    if field in given:
+        return f"{given[field].name} ({1e3 * seconds:g} ms)"
+    return f"{_azure_name(api, field)}, which is not set and {1e3 * seconds:g} ms by default in api {api},"
+
+
+def _azure_name(api: Api, field: str) -> str:
+    return next(s.name(api) for s in SETTINGS if s.field == field)
+
+
 def _named(api: Api, field: str, given: Given | None, values: Mapping[str, Any]) -> str:
     if given:
         return f"{given.name} ({given.value})"
-    name = next(s.name(api) for s in SETTINGS if s.field == field)
-    return f"{name}, which is not set and {values[field]} by default in api {api}"
+    return f"{_azure_name(api, field)}, which is not set and {values[field]} by default in api {api}"
 
 
 def _warnings(made: Deployment, given: Mapping[str, Given], source: str) -> list[str]:

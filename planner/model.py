@@ -42,6 +42,17 @@ class WhenNoReplica(StrEnum):
     REJECT = "reject"
 
 
+class DispatchRule(StrEnum):
+    FEWEST_REQUESTS = "fewest_requests"
+    ROUND_ROBIN = "round_robin"
+    LOWEST_ID = "lowest_id"
+
+
+class ScoringTimeoutFrom(StrEnum):
+    DISPATCH = "dispatch"
+    ARRIVAL = "arrival"
+
+
 class ScaleDownRule(StrEnum):
     WINDOW_MAX = "window_max"
     TIMER_THEN_JUMP = "timer_then_jump"
@@ -125,7 +136,9 @@ class Deployment:
     scale_down_delay_s: float | None = None
     """None: 60 s for v1, exactly 20 refresh periods for v2."""
     utilization_window_s: float = 0.0
+    dispatch: DispatchRule = DispatchRule.FEWEST_REQUESTS
     when_no_replica_is_ready: WhenNoReplica = WhenNoReplica.WAIT
+    scoring_timeout_from: ScoringTimeoutFrom = ScoringTimeoutFrom.DISPATCH
     slot_busy_after_504: bool = True
     worker_busy_after_504: bool = True
     scale_down_rule: ScaleDownRule = ScaleDownRule.WINDOW_MAX
@@ -163,6 +176,13 @@ class Deployment:
                 ),
                 ("max_request_wait_s", self.max_request_wait_s, _not_negative(self.max_request_wait_s), "at least 0"),
                 ("scoring_timeout_s", self.scoring_timeout_s, _positive(self.scoring_timeout_s), "above 0"),
+                (
+                    "scoring_timeout_s",
+                    self.scoring_timeout_s,
+                    self.scoring_timeout_from is ScoringTimeoutFrom.DISPATCH
+                    or not self.scoring_timeout_s < self.max_request_wait_s,
+                    f"at least max_request_wait_s ({self.max_request_wait_s}) with scoring_timeout_from = arrival",
+                ),
                 (
                     "worker_count",
                     self.worker_count,

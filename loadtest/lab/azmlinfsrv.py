@@ -105,7 +105,7 @@ class AzmlInfSrv:
     def _settings(self) -> dict[str, str]:
         settings = {"AML_APP_ROOT": str(self._score_file.parent)}
         if not self._deployment.worker_busy_after_504:
-            # The server's own timeout drops the work; it runs from the start of run(), not from the dispatch.
+            # The server's own timeout drops the work; it runs from the start of run(), not from dispatch or arrival.
             settings["SCORING_TIMEOUT_MS"] = str(max(1, round(1000 * self._deployment.scoring_timeout_s)))
         return settings
 

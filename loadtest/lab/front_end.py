@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from loadtest.lab.time_average import TimeAverage
-from planner.model import Deployment, WhenNoReplica
+from planner.model import NO_REPLICA, Deployment, DispatchRule, ScoringTimeoutFrom, WhenNoReplica
 
 Payload = TypeVar("Payload")
 
@@ -89,6 +89,7 @@ class FrontEnd(Generic[Payload]):
         self._world = world
         self._queue: deque[Request[Payload]] = deque()
         self._in_service: dict[int, _Slots] = {}
+        self._last_replica = NO_REPLICA
         self._window_s = deployment.utilization_window_s
         self._history = TimeAverage(clock.time())
 
@@ -160,7 +161,7 @@ class FrontEnd(Generic[Payload]):
         return wanted
 
     def _dispatch_waiting(self) -> None:
-        while self._queue and (slots := self._least_loaded()) is not None:
+        while self._queue and (slots := self._next_slots()) is not None:
             request = self._queue.popleft()
             if request.timer is not None:
                 request.timer.cancel()
@@ -169,17 +170,30 @@ class FrontEnd(Generic[Payload]):
             else:
                 self._dispatch(request, slots)
 
-    def _least_loaded(self) -> _Slots | None:
-        """The replica in service that holds the fewest requests, the lowest id on ties; None if all are full."""
-        slots = min(self._in_service.values(), key=lambda slots: (slots.held, slots.replica), default=None)
-        return slots if slots is not None and slots.held < self._deployment.max_concurrent_requests else None
+    def _next_slots(self) -> _Slots | None:
+        """The replica in service that the dispatch rule puts first; None if all are full."""
+        free = (s for s in self._in_service.values() if s.held < self._deployment.max_concurrent_requests)
+        return min(free, key=self._rank, default=None)
+
+    def _rank(self, slots: _Slots) -> tuple[int, int]:
+        match self._deployment.dispatch:
+            case DispatchRule.FEWEST_REQUESTS:
+                return slots.held, slots.replica
+            case DispatchRule.ROUND_ROBIN:
+                had_its_turn = slots.replica <= self._last_replica
+                return int(had_its_turn), slots.replica
+            case DispatchRule.LOWEST_ID:
+                return 0, slots.replica
 
     def _dispatch(self, request: Request[Payload], slots: _Slots) -> None:
         now = self._clock.time()
         request.dispatch_s, request.slots, request.holds_slot = now, slots, True
+        self._last_replica = slots.replica
         slots.held += 1
         slots.works += 1
-        request.timer = self._clock.call_at(now + self._deployment.scoring_timeout_s, lambda: self._time_out(request))
+        queue_counts = self._deployment.scoring_timeout_from is ScoringTimeoutFrom.ARRIVAL
+        timeout_s = (request.arrival_s if queue_counts else now) + self._deployment.scoring_timeout_s
+        request.timer = self._clock.call_at(timeout_s, lambda: self._time_out(request))
         self._world.start_work(request)
 
     def _expire(self, request: Request[Payload]) -> None:

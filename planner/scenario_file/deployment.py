@@ -35,6 +35,8 @@ def read_deployment(form: Any, problems: Problems, folder: Path) -> tuple[Deploy
         autoscaler = Autoscaler.FIXED if "num_replicas" in given else Autoscaler.AZUREML_FE
     if any(problems.is_bad("deployment", name) for name in _NEEDED):
         return None, ()
+    if any(problems.is_bad("deployment", name) for name in _TIMEOUT_AND_WAIT):
+        given.pop("scoring_timeout_from", None)
     try:
         source = f"{problems.source}: deployment"
         deployment, more = azureml.deployment(api, autoscaler, given, source=source)
@@ -53,6 +55,9 @@ def _labelled(sentence: str, given: dict[str, Given]) -> str:
 
 _NEEDED = ("api", "autoscaler", "autoscale_max_replicas", "max_instances", "num_replicas", "instance_count")
 """Without these, bounds between settings would be checked against defaults that nobody asked for."""
+
+_TIMEOUT_AND_WAIT = ("scoring_timeout_ms", "request_timeout_ms", "max_request_wait_time", "max_queue_wait_ms")
+"""The same for the one bound between these, which `scoring_timeout_from: arrival` sets."""
 
 
 def _inherited(azure: AzureFile, autoscaler: Autoscaler) -> dict[str, Given]:

@@ -11,7 +11,15 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, create_model
 
 from planner.azureml import SETTINGS
-from planner.model import Api, ScaleDownRule, ScaleStep, UtilizationOver, WhenNoReplica
+from planner.model import (
+    Api,
+    DispatchRule,
+    ScaleDownRule,
+    ScaleStep,
+    ScoringTimeoutFrom,
+    UtilizationOver,
+    WhenNoReplica,
+)
 from planner.scenario_file.values import (
     PositiveNumber,
     PositiveSeconds,
@@ -214,7 +222,11 @@ class DeploymentBase(Strict):
     worker_count: count(1) | None = Field(None, description="WORKER_COUNT of the scoring server.")  # type: ignore[valid-type]
     router_overhead: Seconds | None = Field(None, description="Added to every service time.")
     utilization_window: Seconds | None = Field(None, description="assumption: 0s, the instant of the tick")
+    dispatch: Literal["fewest_requests", "round_robin", "lowest_id"] | None = Field(
+        None, description="assumption: fewest_requests"
+    )
     when_no_replica_is_ready: Literal["wait", "reject"] | None = Field(None, description="assumption: wait")
+    scoring_timeout_from: Literal["dispatch", "arrival"] | None = Field(None, description="assumption: dispatch")
     slot_busy_after_504: bool | None = Field(None, description="assumption: true")
     worker_busy_after_504: bool | None = Field(None, description="assumption: true")
     scale_down_rule: Literal["window_max", "timer_then_jump"] | None = Field(None, description="assumption: window_max")
@@ -239,7 +251,9 @@ PLAIN_FIELDS = {
     "worker_count": ("worker_count", int),
     "router_overhead": ("router_overhead_s", float),
     "utilization_window": ("utilization_window_s", float),
+    "dispatch": ("dispatch", DispatchRule),
     "when_no_replica_is_ready": ("when_no_replica_is_ready", WhenNoReplica),
+    "scoring_timeout_from": ("scoring_timeout_from", ScoringTimeoutFrom),
     "slot_busy_after_504": ("slot_busy_after_504", bool),
     "worker_busy_after_504": ("worker_busy_after_504", bool),
     "scale_down_rule": ("scale_down_rule", ScaleDownRule),

@@ -21,7 +21,7 @@ from loadtest.lab.http_client import Answer
 from loadtest.lab.lab import Lab
 from loadtest.lab.scoring import SimulatedServer
 from planner.arrivals import Recorded
-from planner.model import Autoscaler, Cause, Deployment, Outcome
+from planner.model import Autoscaler, Cause, Deployment, DispatchRule, Outcome, ScoringTimeoutFrom
 from planner.scenario import Scenario
 from planner.service import Deterministic
 from tests.reference.cases import Case, cases
@@ -46,7 +46,10 @@ class LabRun:
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(case=cases(lattice=False))
 def test_the_lab_does_what_the_reference_does(case: Case) -> None:
-    case = without_ties(case)
+    compare(without_ties(case))
+
+
+def compare(case: Case) -> None:
     expected = simulate(case.deployment, **case.arguments)
     end_s = expected.ticks[-1].time_s if expected.ticks else 0.0
     run = run_in_virtual_time(lab_run(case, end_s))
@@ -59,6 +62,44 @@ def test_the_lab_does_what_the_reference_does(case: Case) -> None:
     same_times([event["finish_s"] for event in requests], expected.finish_s)
     compare_ticks(run, expected.ticks, case.deployment)
     compare_states(run, expected.replica_rows, end_s)
+
+
+@pytest.mark.parametrize("timeout_from", ScoringTimeoutFrom)
+@pytest.mark.parametrize("dispatch", DispatchRule)
+def test_the_lab_chooses_replicas_and_counts_the_timeout_as_the_reference_does(
+    dispatch: DispatchRule, timeout_from: ScoringTimeoutFrom
+) -> None:
+    """On a burst in which each rule sends requests elsewhere and each timeout answers others with 504."""
+    deployment = Deployment(
+        dispatch=dispatch,
+        scoring_timeout_from=timeout_from,
+        scoring_timeout_s=1.0,
+        max_request_wait_s=0.75,
+        min_replicas=2,
+        max_replicas=4,
+        max_concurrent_requests=2,
+        worker_count=2,
+        refresh_period_s=0.5,
+        scale_down_delay_s=1.0,
+    )
+    case = Case(
+        deployment=deployment,
+        arrivals_s=tuple(0.25 * i for i in range(8)) + (2.0,) * 12 + tuple(4.0 + 0.25 * i for i in range(8)),
+        service_times_s=(0.3, 0.9, 0.1, 0.7) * 7,
+        cold_start_pattern_s=(0.6, 0.2),
+        duration_s=7.0,
+        warm_up_s=0.0,
+    )
+    compare(without_ties(case))
+    assert len({fate(case, rule, timeout_from)[0] for rule in DispatchRule}) == len(DispatchRule)
+    assert len({fate(case, dispatch, start)[1] for start in ScoringTimeoutFrom}) == len(ScoringTimeoutFrom)
+
+
+def fate(case: Case, dispatch: DispatchRule, timeout_from: ScoringTimeoutFrom) -> tuple[Sequence[int], Sequence[int]]:
+    """The replica and the outcome of each request under other settings."""
+    deployment = replace(case.deployment, dispatch=dispatch, scoring_timeout_from=timeout_from)
+    result = simulate(deployment, **case.arguments)
+    return tuple(result.replica), tuple(result.outcome)
 
 
 def without_ties(case: Case) -> Case:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from loadtest.lab.front_end import FrontEnd, Request
-from planner.model import Api, Deployment, WhenNoReplica
+from planner.model import Api, Deployment, DispatchRule, ScoringTimeoutFrom, WhenNoReplica
 
 from .fake_clock import FakeClock
 
@@ -98,6 +98,36 @@ def test_the_replica_with_the_fewest_requests_is_chosen_and_the_lowest_id_on_tie
     bench.finish(0.25, "c")
     bench.arrive(0.5, "d")
     assert [what for _, _, what in bench.diary.deeds("start")] == [("a", 0), ("b", 1), ("c", 0), ("d", 0)]
+
+
+def test_round_robin_goes_on_from_the_replica_that_had_the_last_request() -> None:
+    bench = Bench(replicas=3, max_concurrent_requests=2, dispatch=DispatchRule.ROUND_ROBIN)
+    bench.arrive(0.0, "a", "b")
+    bench.front_end.take_out(1)
+    bench.arrive(0.25, "c", "d", "e", "f")
+    bench.front_end.put_in_service(3)
+    bench.finish(0.5, "a")
+    bench.arrive(0.75, "g", "h")
+    starts = [what for _, _, what in bench.diary.deeds("start")]
+    assert starts == [("a", 0), ("b", 1), ("c", 2), ("d", 0), ("e", 2), ("f", 3), ("g", 0), ("h", 3)], "h: 2 is full"
+
+
+def test_the_lowest_id_is_filled_first_where_the_settings_say_so() -> None:
+    bench = Bench(replicas=3, max_concurrent_requests=2, dispatch=DispatchRule.LOWEST_ID)
+    bench.arrive(0.0, "a", "b", "c")
+    bench.finish(0.25, "a")
+    bench.arrive(0.5, "d", "e", "f")
+    starts = [what for _, _, what in bench.diary.deeds("start")]
+    assert starts == [("a", 0), ("b", 0), ("c", 1), ("d", 0), ("e", 1), ("f", 2)]
+
+
+def test_504_comes_at_arrival_plus_timeout_where_the_settings_say_so() -> None:
+    bench = Bench(scoring_timeout_s=1.0, max_request_wait_s=1.0, scoring_timeout_from=ScoringTimeoutFrom.ARRIVAL)
+    bench.arrive(0.0, "a")
+    bench.arrive(0.25, "b")
+    bench.finish(0.75, "a")
+    bench.clock.run_until(3.0)
+    assert bench.diary.entries[1:] == [(0.75, "start", ("b", 0)), (1.25, "504", "b")]
 
 
 def test_504_comes_at_dispatch_plus_timeout_and_the_slot_stays_busy() -> None:

@@ -7,7 +7,9 @@ import pytest
 from planner.azureml import SETTINGS, Given, default, deployment
 from planner.azureml_files import from_document
 from planner.errors import InputError
-from planner.model import Api, Autoscaler
+from planner.model import Api, Autoscaler, Deployment, ScoringTimeoutFrom
+
+FROM_ARRIVAL = ScoringTimeoutFrom.ARRIVAL
 
 
 def given(**values: Any) -> dict[str, Given]:
@@ -63,12 +65,28 @@ def test_a_timeout_beyond_what_azure_allows_is_a_warning() -> None:
         ("fixed", {}, "num_replicas is missing"),
         ("fixed", {"num_replicas": 3, "max_replicas": 4}, "max_replicas = 4, not used with autoscaler: fixed"),
         ("fixed", {"num_replicas": 3, "initial_replicas": 4}, "must be at most num_replicas (3)"),
+        (
+            "azureml-fe",
+            {"scoring_timeout_s": 0.3, "scoring_timeout_from": FROM_ARRIVAL},
+            "scoring_timeout_s = 0.3, must be at least max_queue_wait_ms, which is not set and 500 ms by default",
+        ),
+        (
+            "fixed",
+            {"num_replicas": 3, "max_request_wait_s": 6.0, "scoring_timeout_from": FROM_ARRIVAL},
+            "max_request_wait_s = 6.0, must be at most request_timeout_ms, which is not set and 5000 ms by default",
+        ),
     ],
 )
-def test_settings_that_contradict_each_other(autoscaler: str, settings: dict[str, int], message: str) -> None:
+def test_settings_that_contradict_each_other(autoscaler: str, settings: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError) as raised:
         deployment(Api.V2, Autoscaler(autoscaler), given(**settings), source="f.yaml")
     assert message in str(raised.value)
+
+
+def test_a_deployment_made_in_python_keeps_the_same_bound() -> None:
+    with pytest.raises(InputError, match=r"scoring_timeout_s = 0.3, must be at least max_request_wait_s \(0.5\) with"):
+        Deployment(scoring_timeout_s=0.3, scoring_timeout_from=FROM_ARRIVAL)
+    assert Deployment(scoring_timeout_s=0.5, scoring_timeout_from=FROM_ARRIVAL).scoring_timeout_s == 0.5
 
 
 def test_fixed_is_a_minimum_equal_to_the_maximum() -> None:

@@ -9,7 +9,16 @@ import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from planner.arrivals import MarkovModulatedPoisson, Recorded, Renewal
-from planner.model import Api, Autoscaler, ScaleDownRule, ScaleStep, UtilizationOver, WhenNoReplica
+from planner.model import (
+    Api,
+    Autoscaler,
+    DispatchRule,
+    ScaleDownRule,
+    ScaleStep,
+    ScoringTimeoutFrom,
+    UtilizationOver,
+    WhenNoReplica,
+)
 from planner.scenario_file import json_schema, load
 from planner.service import Deterministic, Empirical, Exponential, FromTrace, Gamma, Lognormal
 from planner.workload import arrival_times
@@ -181,6 +190,8 @@ def test_model_assumptions_are_settings(tmp_path: Path) -> None:
             "max_instances": 3,
             "initial_replicas": 2,
             "utilization_window": "5s",
+            "dispatch": "round_robin",
+            "scoring_timeout_from": "arrival",
             "when_no_replica_is_ready": "reject",
             "slot_busy_after_504": False,
             "worker_busy_after_504": False,
@@ -195,6 +206,8 @@ def test_model_assumptions_are_settings(tmp_path: Path) -> None:
     assert made.router_overhead_s == 0.008
     assert not made.slot_busy_after_504
     assert not made.worker_busy_after_504
+    assert made.dispatch is DispatchRule.ROUND_ROBIN
+    assert made.scoring_timeout_from is ScoringTimeoutFrom.ARRIVAL
     assert made.when_no_replica_is_ready is WhenNoReplica.REJECT
     assert made.scale_down_rule is ScaleDownRule.TIMER_THEN_JUMP
     assert made.scale_step is ScaleStep.ONE

@@ -101,6 +101,13 @@ BAD_VALUES: list[tuple[dict[str, Any], str]] = [
     ({"deployment": {"api": "v3"}}, "deployment.api = v3, must be v1 or v2"),
     ({"deployment": {"autoscaler": "hpa"}}, "deployment.autoscaler = hpa, must be azureml-fe or fixed"),
     ({"deployment": {"scale_step": "two"}}, "deployment.scale_step = two, must be jump or one"),
+    ({"deployment": {"dispatch": "random"}}, "deployment.dispatch = random, must be fewest_requests, round_robin or"),
+    ({"deployment": {"scoring_timeout_from": "queue"}}, "scoring_timeout_from = queue, must be dispatch or arrival"),
+    (
+        {"deployment": {"scoring_timeout_ms": 300, "max_request_wait_time": "1s", "scoring_timeout_from": "arrival"}},
+        "deployment.scoring_timeout_ms = 300, must be at least max_request_wait_time (1000 ms) with "
+        "scoring_timeout_from: arrival",
+    ),
     ({"deployment": {"slot_busy_after_504": "no"}}, "deployment.slot_busy_after_504 = no, must be true or false"),
     ({"deployment": {"router_overhead": 5}}, "deployment.router_overhead = 5, needs a unit"),
     ({"deployment": {"autoscale_min_replica": 4}}, "unknown key; did you mean autoscale_min_replicas?"),
@@ -187,6 +194,12 @@ def test_a_bad_maximum_does_not_raise_doubts_about_the_minimum(tmp_path: Path) -
     bad = document()
     bad["deployment"]["autoscale_max_replicas"] = "many"
     assert len(problems(tmp_path, bad)) == 1
+
+
+@pytest.mark.parametrize("bad", [{"max_request_wait_time": "6"}, {"scoring_timeout_ms": "0.1"}])
+def test_a_bad_wait_or_timeout_does_not_raise_doubts_about_the_other(tmp_path: Path, bad: dict[str, Any]) -> None:
+    good = {"max_request_wait_time": "5500ms", "scoring_timeout_ms": "400ms", "scoring_timeout_from": "arrival"}
+    assert len(problems(tmp_path, document() | {"deployment": good | bad})) == 1
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,17 @@ import heapq
 import math
 from collections.abc import Sequence
 
-from planner.model import NO_REPLICA, Api, Autoscaler, Cause, Deployment, Outcome, WhenNoReplica
+from planner.model import (
+    NO_REPLICA,
+    Api,
+    Autoscaler,
+    Cause,
+    Deployment,
+    DispatchRule,
+    Outcome,
+    ScoringTimeoutFrom,
+    WhenNoReplica,
+)
 
 from .decision import decide, overlap_s, time_average, unclamped_count
 from .records import EventClass, Phase, ReferenceResult, Replica, ReplicaRow, Request, TickRow
@@ -56,6 +66,7 @@ class _Simulation:
         self.queue: list[Request] = []
         self.unresolved = len(self.requests)
         self.replicas: list[Replica] = []
+        self.last_dispatched_to = NO_REPLICA
         for _ in range(deployment.initial_count):
             self.new_replica(Phase.READY).ready_from_s = 0.0
         self.created_after_start = 0
@@ -152,16 +163,27 @@ class _Simulation:
 
     def dispatch_heads(self) -> None:
         """Dispatch from the head of the queue as long as a ready replica has a free slot."""
-        while self.queue:
-            replica = min(self.in_phase(Phase.READY), key=lambda r: (len(r.holds), r.id), default=None)
-            if replica is None or len(replica.holds) == self.deployment.max_concurrent_requests:
-                return
+        while self.queue and (replica := self.next_replica()) is not None:
             self.dispatch(self.queue.pop(0), replica)
+
+    def next_replica(self) -> Replica | None:
+        """The ready replica to which the head of the queue goes; None if none has a free slot."""
+        slots = self.deployment.max_concurrent_requests
+        free = [replica for replica in self.in_phase(Phase.READY) if len(replica.holds) < slots]
+        match self.deployment.dispatch:
+            case DispatchRule.FEWEST_REQUESTS:
+                return min(free, key=lambda r: (len(r.holds), r.id), default=None)
+            case DispatchRule.LOWEST_ID:
+                return min(free, key=lambda r: r.id, default=None)
+            case DispatchRule.ROUND_ROBIN:
+                after_the_last = [replica for replica in free if replica.id > self.last_dispatched_to]
+                return min(after_the_last or free, key=lambda r: r.id, default=None)
 
     def dispatch(self, request: Request, replica: Replica) -> None:
         replica.holds.append(request)
         replica.works.append(request)
         request.replica = replica
+        self.last_dispatched_to = replica.id
         request.dispatch_s = self.now_s
         self.plan_work(request, replica)
         for time_s in {request.answer_s, request.slot_free_s, request.work_end_s}:
@@ -173,7 +195,8 @@ class _Simulation:
         worker_free_s = min(replica.worker_free_s)
         start_s = max(request.dispatch_s, worker_free_s)
         finish_s = start_s + (deployment.router_overhead_s + request.service_time_s)
-        timeout_s = request.dispatch_s + deployment.scoring_timeout_s
+        from_arrival = deployment.scoring_timeout_from is ScoringTimeoutFrom.ARRIVAL
+        timeout_s = (request.arrival_s if from_arrival else request.dispatch_s) + deployment.scoring_timeout_s
         is_504 = finish_s > timeout_s
         is_dropped = is_504 and not deployment.worker_busy_after_504
         request.answer = Outcome.STATUS_504 if is_504 else Outcome.OK
