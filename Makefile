@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+BENCH_STAMP := $(VENV)/.installed-bench
+PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --require-hashes
 
-.PHONY: demo test test-statistical check format bench schema figures clean requirements
+.PHONY: demo test test-statistical check format bench bench-memory schema figures clean requirements
 
 demo: $(STAMP)  ## sets up what it needs and runs the main job on the quickstart scenario
 	$(BIN)/surgeproof run quickstart
@@ -25,26 +27,36 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(STAMP)  ## speed, side by side in one run
-	$(BIN)/python -m tests.benchmarks.speed
+bench: $(BENCH_STAMP)  ## speed beside other simulators, in one run (minutes)
+	$(BIN)/python -m tests.benchmarks
+
+bench-memory: $(STAMP)  ## peak memory of a billion requests (minutes)
+	$(BIN)/python -m tests.benchmarks.memory
 
 schema: $(STAMP)  ## writes the JSON Schema that editors read
 	$(BIN)/surgeproof schema > scenarios/scenario.schema.json
 
 # Pins every dependency with its hashes; the files name no download address.
+PIN := uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
 requirements:
-	uv pip compile pyproject.toml --extra loadtest --group test --group lint --group build --universal \
-	  --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url -o requirements/dev.txt
-	uv pip compile loadtest/lab/scoring_server/requirements.in --universal --python-version 3.11 \
-	  --generate-hashes --no-header --no-annotate --no-emit-index-url -o loadtest/lab/scoring_server/requirements.txt
+	$(PIN) pyproject.toml --extra loadtest --extra dask --group test --group lint --group build -o requirements/dev.txt
+	$(PIN) --group bench -c requirements/dev.txt -o requirements/bench.txt
+	$(PIN) --group bench-source --no-deps -o requirements/bench-source.txt
+	$(PIN) loadtest/lab/scoring_server/requirements.in -o loadtest/lab/scoring_server/requirements.txt
 
 $(STAMP): requirements/dev.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Surgeproof needs Python 3.11 or newer, this is " + sys.version.split()[0])'
 	@echo "Setting up $(VENV): downloads and installs the pinned packages, a few minutes the first time ..."
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --require-hashes -r requirements/dev.txt
+	$(PIP_INSTALL) -r requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
 	touch $(STAMP)
+
+# queueing-tool has no wheels: where it cannot be compiled, the table goes without it.
+$(BENCH_STAMP): $(STAMP) requirements/bench.txt requirements/bench-source.txt
+	$(PIP_INSTALL) --quiet -r requirements/bench.txt
+	-$(PIP_INSTALL) --quiet --no-build-isolation --no-deps -r requirements/bench-source.txt
+	touch $(BENCH_STAMP)
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
