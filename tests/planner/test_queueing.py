@@ -1,29 +1,18 @@
-"""The formulas against reference values, limits, and independent numerical solutions."""
+"""Erlang's formulas and M/M/c+D against reference values, limits, exact arithmetic and numerical solutions."""
 
 import math
+from decimal import Decimal, localcontext
+from fractions import Fraction
 
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad
-from scipy.linalg import null_space
 
 from planner.errors import InputError
-from planner.queueing import WaitLimitQueue, erlang_b, erlang_c, fraction_503_general_service, slots_for
-
-# (c, lambda, mu, D, P503, P(V > 0), E[queue time]); closed form, confirmed by Ciw, SimPy and a numba simulation
-REFERENCE = [
-    (1, 0.5, 1, 1.0, 0.1787346809, 0.4106326595, 0.2850612764),
-    (1, 1.0, 1, 1.0, 0.3333333333, 0.6666666667, 0.5),
-    (2, 1.0, 1, 0.5, 0.1124564953, 0.2583623364, 0.0896775934),
-    (4, 3.2, 1, 0.5, 0.1175608515, 0.4066575028, 0.1262491110),
-    (20, 18, 1, 0.1, 0.0758937466, 0.2439245949, 0.0157110522),
-    (20, 18, 1, 1.0, 0.0079898436, 0.5184654361, 0.1833292035),
-    (20, 25, 1, 0.5, 0.2047983947, 0.9567484697, 0.3616059718),
-    (29, 20, 1, 0.5, 0.0001382466, 0.0397919292, 0.0042523574),
-    (10, 7, 1, 0, 0.0787408830, 0.0787408830, 0.0),
-]
+from planner.queueing import WaitLimitQueue, erlang_b, erlang_c, slots_for
+from tests.planner.queueing_samples import CALCULATOR, REFERENCE
 
 
 @pytest.mark.parametrize(("slots", "rate", "mu", "limit", "p503", "p_wait", "queue_time"), REFERENCE)
@@ -34,20 +23,8 @@ def test_reference_values(
     assert queue.fraction_503 == pytest.approx(p503, abs=5.1e-11)
     assert queue.wait_exceeds(0.0) == pytest.approx(p_wait, abs=5.1e-11)
     assert queue.mean_queue_time_s == pytest.approx(queue_time, abs=5.1e-11)
-
-
-# (rps, S, replicas of the published rule at 0.7, P503 there, c for 1 %, 0.1 % and 0.01 %), D = 0.5 s
-CALCULATOR = [
-    (1, 0.5, 1, 0.179, 3, 4, 4),
-    (2, 0.5, 2, 0.065, 3, 4, 5),
-    (5, 0.2, 2, 0.0139, 3, 3, 4),
-    (5, 1, 8, 0.0143, 9, 11, 13),
-    (10, 1, 15, 2.8e-3, 14, 17, 19),
-    (20, 1, 29, 1.4e-4, 24, 27, 30),
-    (2, 10, 29, 8.1e-3, 29, 34, 37),
-    (20, 10, 286, 2.7e-11, 213, 229, 240),
-    (100, 1, 143, 4e-15, 102, 107, 111),
-]
+    served_wait = (queue_time - limit * p503) / (1 - p503)
+    assert queue.mean_wait_served_s == pytest.approx(served_wait, abs=5e-10)
 
 
 @pytest.mark.parametrize(("rps", "service", "slots", "p503", "one", "tenth", "hundredth"), CALCULATOR)
@@ -66,9 +43,23 @@ def test_the_same_load_in_shorter_requests_waits_far_less() -> None:
 
 def test_known_values_of_erlang_b_and_c() -> None:
     assert erlang_b(20, 18) == pytest.approx(0.109213, abs=5e-7)
+    assert erlang_b(29, 20) == pytest.approx(0.0128, abs=5e-5)
     assert erlang_b(10, 7) == pytest.approx(0.0787408830, abs=5e-11)
     assert erlang_c(20, 18) == pytest.approx(0.550769, abs=5e-7)
     assert erlang_c(20, 20) == 1.0
+    assert erlang_b(1, 0) == erlang_c(1, 0) == 0.0
+
+
+@given(st.integers(1, 60), st.integers(1, 400))
+@settings(deadline=None)
+def test_erlang_b_and_c_are_their_definitions_in_fractions(slots: int, eighths: int) -> None:
+    load = Fraction(eighths, 8)
+    weights = [load**j / math.factorial(j) for j in range(slots + 1)]
+    assert erlang_b(slots, float(load)) == pytest.approx(float(weights[-1] / sum(weights)), rel=1e-12)
+    if load < slots:
+        queued = weights[-1] * slots / (slots - load)
+        expected = float(queued / (sum(weights[:-1]) + queued))
+        assert erlang_c(slots, float(load)) == pytest.approx(expected, rel=1e-12)
 
 
 def test_without_a_wait_limit_it_is_erlang_b() -> None:
@@ -87,6 +78,55 @@ def test_an_endless_limit_waits_as_erlang_c_says() -> None:
     assert queue.mean_queue_time_s == pytest.approx(0.275385, abs=5e-7)
 
 
+@given(st.integers(1, 2000), st.floats(0.01, 0.999), st.floats(0.0, 2.0))
+@settings(max_examples=60, deadline=None)
+def test_below_full_load_it_follows_from_the_queue_that_nobody_leaves(slots: int, rho: float, limit: float) -> None:
+    """Tijms' form: P503 = (1 - rho) P / (1 - rho P), P = C(c, a) e^{-(c mu - lambda) D} the tail of the M/M/c wait."""
+    load = rho * slots
+    tail = erlang_c(slots, load) * math.exp(-(slots - load) * limit)
+    expected = (1 - rho) * tail / (1 - rho * tail)
+    assert WaitLimitQueue(slots, load, 1.0, limit).fraction_503 == pytest.approx(expected, rel=1e-9, abs=1e-250)
+
+
+def in_sixty_digits(slots: int, rate: Decimal, mu: Decimal, limit: Decimal) -> tuple[Decimal, ...]:
+    """P503, P(V > 0), E[queue time], E[wait | served] by the closed forms as printed, which sixty digits can afford."""
+    load, theta = rate / mu, slots * mu - rate
+    epsilon = term = Decimal(1)
+    for k in range(slots - 1, 0, -1):
+        term *= k / load
+        epsilon += term
+    decay = (-theta * limit).exp()
+    at_limit = decay / (slots * mu)
+    below = (1 - decay) / theta if theta else limit
+    moment = (1 - decay * (1 + theta * limit)) / theta**2 if theta else limit**2 / 2
+    whole = epsilon + rate * (below + at_limit)
+    p503 = rate * at_limit / whole
+    queue_time = rate * (moment + limit * at_limit) / whole
+    return p503, rate * (below + at_limit) / whole, queue_time, (queue_time - limit * p503) / (1 - p503)
+
+
+@pytest.mark.parametrize("slots", [1, 2, 20, 400, 10_000])
+@pytest.mark.parametrize("rho", [0.1, 0.5, 0.9, 0.98, 1.0, 1.015625, 2.0])
+def test_every_digit_down_to_fractions_of_1e_13(slots: int, rho: float) -> None:
+    for service, limit in ((1.0, 0.0), (1.0, 2**-6), (1.0, 0.5), (8.0, 0.5), (0.125, 4.0)):
+        rate = rho * slots / service
+        queue = WaitLimitQueue(slots, rate, service, limit)
+        values = (queue.fraction_503, queue.wait_exceeds(0.0), queue.mean_queue_time_s, queue.mean_wait_served_s)
+        with localcontext() as context:
+            context.prec = 60
+            exact = in_sixty_digits(slots, Decimal(rate), 1 / Decimal(service), Decimal(limit))
+            errors = [
+                abs(Decimal(v) / x - 1) if x > Decimal("1e-200") else v for v, x in zip(values, exact, strict=True)
+            ]
+        common = [error for error, x in zip(errors, exact, strict=True) if x > Decimal("1e-13")]
+        assert max(common, default=0) < 1e-13
+        assert max(errors) < 1e-9
+
+
+def test_one_over_three() -> None:
+    assert WaitLimitQueue(1, 1.0, 1.0, 1.0).fraction_503 == pytest.approx(1 / 3, rel=1e-15)
+
+
 @pytest.mark.parametrize("load", [5_000.0, 9_999.0, 10_000.0, 10_001.0, 20_000.0, 1e6])
 def test_ten_thousand_slots_do_not_overflow(load: float) -> None:
     queue = WaitLimitQueue(10_000, load, 1.0, 0.5)
@@ -99,7 +139,7 @@ def test_ten_thousand_slots_do_not_overflow(load: float) -> None:
 def test_full_load_is_the_limit_of_loads_near_it() -> None:
     at = WaitLimitQueue(20, 20.0, 1.0, 0.5)
     near = [WaitLimitQueue(20, 20.0 + d, 1.0, 0.5) for d in (-1e-7, 1e-7)]
-    for name in ("fraction_503", "mean_queue_time_s"):
+    for name in ("fraction_503", "mean_queue_time_s", "mean_wait_served_s"):
         assert getattr(at, name) == pytest.approx(np.mean([getattr(q, name) for q in near]), rel=1e-9)
 
 
@@ -137,10 +177,9 @@ def test_a_birth_death_chain_agrees(slots: int, rho: float) -> None:
     for n in range(size - 1):
         rates[n, n + 1] = rho * slots
         rates[n + 1, n] = min(n + 1, slots)
-    rates -= np.diag(rates.sum(axis=1))
-    stationary = null_space(rates.T)[:, 0]
-    stationary /= stationary.sum()
-    waiting = stationary[slots:].sum()
+    balance = rates.T - np.diag(rates.sum(axis=1))
+    balance[-1] = 1  # all probabilities sum to 1
+    waiting = np.linalg.solve(balance, np.eye(size)[-1])[slots:].sum()
     assert WaitLimitQueue(slots, rho * slots, 1.0, 1e4).wait_exceeds(0.0) == pytest.approx(waiting, rel=1e-6)
 
 
@@ -153,56 +192,39 @@ def test_more_slots_lose_fewer_and_waits_are_consistent(case: tuple[int, float, 
     fraction, with_one_more = queue.fraction_503, WaitLimitQueue(slots + 1, rate, service, limit).fraction_503
     assert with_one_more < fraction or with_one_more == fraction == 0  # 0 only by underflow
     assert fraction >= 1 - 1 / rho - 1e-12
+    assert queue.utilization == pytest.approx(rho * (1 - fraction), rel=1e-9)
     assert queue.wait_exceeds(limit) == pytest.approx(queue.fraction_503, rel=1e-9)
     numeric = quad(queue.wait_exceeds, 0, limit, epsabs=0, epsrel=1e-9)[0]
     assert queue.mean_queue_time_s == pytest.approx(numeric, rel=1e-6, abs=1e-14)
 
 
-@given(st.floats(0.1, 50), st.floats(0.05, 5), st.sampled_from([0.3, 0.01, 1e-4, 1e-8]))
-@settings(max_examples=40, deadline=None)
-def test_slots_for_is_the_smallest_that_suffices(rate: float, service: float, bound: float) -> None:
-    slots = slots_for(bound, rate, service, 0.5)
-    assert WaitLimitQueue(slots, rate, service, 0.5).fraction_503 <= bound
-    if slots > 1:
-        assert WaitLimitQueue(slots - 1, rate, service, 0.5).fraction_503 > bound
-
-
-# Simulated (2e7 arrivals, 95 % intervals within 3 %): c, rate, S, cv (0 constant, else lognormal), P503 at D = 0.5 s
-SIMULATED = [
-    (1, 1, 0.5, 0.0, 9.63e-2),
-    (1, 1, 0.5, 0.6, 1.395e-1),
-    (1, 1, 0.5, 2.0, 2.045e-1),
-    (2, 5, 0.2, 0.0, 5.11e-4),
-    (2, 5, 0.2, 0.6, 3.81e-3),
-    (2, 5, 0.2, 2.0, 3.85e-2),
-    (15, 10, 1.0, 0.0, 3.87e-4),
-    (15, 10, 1.0, 2.0, 4.80e-3),
-    (29, 2, 10.0, 0.0, 7.68e-3),
-]
-
-
-@pytest.mark.parametrize(("slots", "rate", "service", "cv", "simulated"), SIMULATED)
-def test_the_approximation_is_as_far_off_as_its_docstring_says(
-    slots: int, rate: float, service: float, cv: float, simulated: float
-) -> None:
-    low, high = {0.0: (0.58, 2.25), 0.6: (0.78, 1.13), 2.0: (1.2, 2.75)}[cv]
-    ratio = fraction_503_general_service(slots, rate, service, cv, 0.5) / simulated
-    assert low < ratio < high
-
-
-def test_the_approximation_is_exact_for_exponential_service() -> None:
-    assert fraction_503_general_service(4, 3.2, 1.0, 1.0, 0.5) == WaitLimitQueue(4, 3.2, 1.0, 0.5).fraction_503
+@pytest.mark.parametrize("rate", [1e-100, 1e100])
+@pytest.mark.parametrize("limit", [0.0, 1e-300, 1e100])
+def test_the_ends_of_the_range_are_numbers(rate: float, limit: float) -> None:
+    queue = WaitLimitQueue(50, rate, 1.0, limit)
+    assert 0 <= queue.fraction_503 <= 1
+    assert 0 <= queue.mean_wait_served_s <= queue.mean_queue_time_s * (1 + 1e-12) <= limit * (1 + 1e-12)
+    assert 0 <= queue.utilization <= 1
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [(0, 1.0, 1.0, 0.5), (1, 0.0, 1.0, 0.5), (1, 1.0, -1.0, 0.5), (1, 1.0, 1.0, -0.5), (1, math.inf, 1.0, 0)],
+    ("arguments", "sentence"),
+    [
+        ((0, 1.0, 1.0, 0.5), "slots = 0, must be at least 1"),
+        ((1, 0.0, 1.0, 0.5), "arrival rate = 0.0 per second, must be from 1e-100 to 1e[+]100"),
+        ((1, math.inf, 1.0, 0.0), "arrival rate = inf"),
+        ((1, 1.0, -1.0, 0.5), "mean service time = -1.0 s, must be from"),
+        ((1, 1.0, 1.0, -0.5), "wait limit = -0.5 s, must be from 0 to"),
+        ((1, 1.0, 1.0, math.nan), "wait limit = nan"),
+        ((1, 1e-60, 1e-60, 0.5), "offered load = 1e-120 erlangs, must be 0 or from"),
+    ],
 )
-def test_impossible_queues_are_refused(arguments: tuple[int, float, float, float]) -> None:
-    with pytest.raises(InputError):
+def test_impossible_queues_are_refused(arguments: tuple[int, float, float, float], sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
         WaitLimitQueue(*arguments)
 
 
-def test_an_impossible_bound_is_refused() -> None:
-    with pytest.raises(InputError, match="max_fraction_503"):
-        slots_for(0.0, 1.0, 1.0, 0.5)
+@pytest.mark.parametrize("x", [-0.1, 0.6, math.nan])
+def test_a_wait_outside_the_limit_is_refused(x: float) -> None:
+    with pytest.raises(InputError, match="must be from 0 to the wait limit"):
+        WaitLimitQueue(1, 1.0, 1.0, 0.5).wait_exceeds(x)

@@ -1,29 +1,35 @@
-"""Simulated 503 fractions of static, Poisson, exponential scenarios against exact M/M/c+D.
+"""Simulated 503 fractions of static scenarios with exponential service: Poisson arrivals against exact M/M/c+D, bursts
+against exact MMPP/M/c+D.
 
-Error rates: each row is compared at |z| < 3.9 (two-sided p = 1e-4), so a correct simulator fails one of the nine rows
-with chance 1e-3 per choice of seed; the seed is fixed. With the replications below a row's standard error is 0.5 to 3
-% of its value (printed in the assertion), so a bias of 2 to 12 % of the value would be caught with chance above one
-half.
+Error rates: each row is compared at |z| < 4.35 (t with 39 degrees of freedom, two-sided p = 1e-4), so a correct
+simulator fails one of the thirteen rows with chance 1.3e-3 at most per choice of seed; the seed is fixed. With the
+replications below a row's standard error is 0.2 to 3 % of its value, 6 % in the row of 1.4e-4 (the estimate is printed
+in the assertion), so a bias of 1 to 13 % of the value (25 % there) would be caught with chance above one half. The rows
+share their draws: they err to the same side together.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from planner.arrivals import Renewal
+from planner.arrivals import MarkovModulatedPoisson, Renewal
 from planner.measures import fraction, mean
 from planner.model import Autoscaler, Deployment
+from planner.queueing.markov import MarkovArrivals, MarkovArrivalsQueue
 from planner.rates import RateProfile
 from planner.scenario import Scenario
 from planner.service import Deterministic, Exponential
 from planner.sim.engine import simulate_replicate
+from tests.planner.queueing_samples import BURSTS_RPS, SWITCHING_PER_S
 
 pytestmark = pytest.mark.statistical
 
-Z = 3.9
+Z = 4.35
+REPLICATIONS = 40
 
 # c, arrival rate, service rate, wait limit, exact P503: closed form, checked against independent simulators.
 REFERENCE = [
@@ -36,6 +42,14 @@ REFERENCE = [
     (20, 25.0, 1.0, 0.5, 0.2047983947),
     (29, 20.0, 1.0, 0.5, 0.0001382466),
     (10, 7.0, 1.0, 0.0, 0.0787408830),
+]
+
+# c, wait limit, requests a replication: MMPP of mean rate 20, service rate 1.
+BURSTS = [
+    (29, 0.0, 100_000),
+    (29, 0.5, 100_000),
+    (35, 0.5, 300_000),
+    pytest.param(40, 0.5, 5_000_000, marks=pytest.mark.verify),
 ]
 
 
@@ -65,15 +79,24 @@ def static(servers: int, rate_rps: float, service_rate: float, wait_s: float, re
 def test_fraction_503_is_that_of_mmc_with_deterministic_patience(
     servers: int, rate_rps: float, service_rate: float, wait_s: float, exact: float
 ) -> None:
-    replications = 40
-    scenario = static(servers, rate_rps, service_rate, wait_s, 300_000 if exact < 1e-3 else 30_000)
-    results = [simulate_replicate(scenario, r) for r in range(replications)]
+    assert_agrees(static(servers, rate_rps, service_rate, wait_s, 300_000 if exact < 1e-2 else 30_000), exact)
+
+
+@pytest.mark.parametrize(("servers", "wait_s", "requests"), BURSTS)
+def test_fraction_503_under_bursts_is_that_of_the_exact_formula(servers: int, wait_s: float, requests: int) -> None:
+    scenario = static(servers, 20.0, 1.0, wait_s, requests)
+    bursts = MarkovModulatedPoisson(np.array(BURSTS_RPS), np.array(SWITCHING_PER_S), scenario.duration_s)
+    exact = MarkovArrivalsQueue(servers, MarkovArrivals.mmpp(BURSTS_RPS, SWITCHING_PER_S), 1.0, wait_s).fraction_503
+    assert_agrees(replace(scenario, arrivals=bursts), exact)
+
+
+def assert_agrees(scenario: Scenario, exact: float) -> None:
+    results = [simulate_replicate(scenario, r) for r in range(REPLICATIONS)]
     hits = np.array([r.n_503 for r in results], dtype=float)
     trials = np.array([r.n for r in results], dtype=float)
-    estimate = fraction(hits, trials)
     residuals = hits - exact * trials
-    z = residuals.mean() / (residuals.std(ddof=1) / math.sqrt(replications))
-    assert abs(z) < Z, f"{estimate} against {exact}: z = {z:.2f}"
+    z = residuals.mean() / (residuals.std(ddof=1) / math.sqrt(REPLICATIONS))
+    assert abs(z) < Z, f"{fraction(hits, trials)} against {exact}: z = {z:.2f}"
 
 
 def test_ready_replicas_and_paid_time_of_a_static_deployment_are_exact() -> None:
@@ -84,7 +107,7 @@ def test_ready_replicas_and_paid_time_of_a_static_deployment_are_exact() -> None
 
 
 def test_utilization_is_offered_load_less_what_is_turned_away() -> None:
-    """Work conservation: busy time / (c T) = a (1 - P503) / c, here from the request log, within 3.9 standard
+    """Work conservation: busy time / (c T) = a (1 - P503) / c, here from the request log, within 4.35 standard
     errors."""
     scenario = static(4, 3.2, 1.0, 0.5, 20_000)
     shares = []
