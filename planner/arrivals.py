@@ -63,18 +63,19 @@ class Renewal:
         return float(self.profile.edge_count[-1])
 
     def blocks(self, seed: int, replicate: int) -> Iterator[FloatArray]:
-        total = self.expected_count
+        total, end_s = self.expected_count, self.profile.time_s[-1]
         reached = last_s = 0.0
         block = 0
         while reached < total:
-            counts = reached + np.cumsum(self._unit_gaps(seed, replicate, block))
+            counts = np.cumsum(self._unit_gaps(seed, replicate, block))
+            counts += reached
             reached = float(counts[-1])
-            times = self.profile.inverse(counts[counts < total])
+            times = self.profile.inverse(counts if reached < total else counts[counts < total])
             if len(times):
-                # Two counts an ulp apart may come back in the wrong order.
-                times = np.maximum.accumulate(np.maximum(times, last_s))
+                if not self.profile.is_stepwise:  # two counts an ulp apart may come back in the wrong order
+                    times = np.maximum.accumulate(np.maximum(times, last_s))
                 last_s = float(times[-1])
-                yield times[times < self.profile.time_s[-1]]
+                yield times if last_s < end_s else times[times < end_s]
             block += 1
 
     def _unit_gaps(self, seed: int, replicate: int, block: int) -> FloatArray:

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from planner.errors import InputError
-from planner.model import FloatArray
+from planner.model import FloatArray, IntArray
 
 LARGEST_RATE_RPS = 1e7
 """Per second; far above what a router takes (5,000), and low enough that a cumulative rate keeps its precision."""
@@ -69,21 +69,38 @@ class RateProfile:
         slope = (self.right_rps[i] - self.left_rps[i]) / (self.time_s[i + 1] - self.time_s[i])
         return np.asarray(self.edge_count[i] + dt * (self.left_rps[i] + slope * dt / 2))
 
+    @cached_property
+    def is_stepwise(self) -> bool:
+        """Every piece has a constant rate."""
+        return bool((self.left_rps == self.right_rps).all())
+
     def inverse(self, count: FloatArray) -> FloatArray:
-        """The time at which each expected count is reached; infinite beyond the last edge.
+        """The time at which each expected count is reached; infinite beyond the last edge. count: sorted, shape (n,).
 
         On a piece with rate a + s t the count c after dt solves c = a dt + s dt^2 / 2, of which
         dt = 2c / (a + sqrt(a^2 + 2 s c)) is the root that is stable for s near 0 and for a = 0.
         """
         count = np.asarray(count, dtype=np.float64)
-        edges = self.edge_count
-        # side="left" on the upper edges: a count that is reached exactly at an edge belongs to the piece before a
-        # silence.
-        i = np.clip(np.searchsorted(edges[1:], count, side="left"), 0, len(self.left_rps) - 1)
-        c = count - edges[i]
-        a = self.left_rps[i]
-        slope = (self.right_rps[i] - a) / (self.time_s[i + 1] - self.time_s[i])
-        root = np.sqrt(np.maximum(a * a + 2 * slope * c, 0.0))
+        piece = self._pieces(count)
+        c = count - self.edge_count[piece]
+        a = self.left_rps[piece]
+        if self.is_stepwise:
+            divisor = 2 * a
+        else:
+            slope = (self.right_rps[piece] - a) / (self.time_s[piece + 1] - self.time_s[piece])
+            divisor = a + np.sqrt(np.maximum(a * a + 2 * slope * c, 0.0))
         with np.errstate(divide="ignore", invalid="ignore"):
-            dt = np.where(c > 0, 2 * c / (a + root), 0.0)
-        return np.where(count <= edges[-1], np.minimum(self.time_s[i] + dt, self.time_s[i + 1]), np.inf)
+            dt = np.where(c > 0, 2 * c / divisor, 0.0)
+        return np.where(
+            count <= self.edge_count[-1], np.minimum(self.time_s[piece] + dt, self.time_s[piece + 1]), np.inf
+        )
+
+    def _pieces(self, count: FloatArray) -> IntArray:
+        """The piece of each count, shape (n,), or (1,) where they share one."""
+        edges = self.edge_count[1:-1]
+        # side="left": a count that is reached exactly at an edge belongs to the piece before a silence.
+        first, last = np.searchsorted(edges, count[[0, -1]], side="left") if len(count) else (0, 0)
+        if first == last:
+            return np.array([first])
+        cuts = np.searchsorted(count, edges[first:last], side="right")
+        return np.repeat(np.arange(first, last + 1), np.diff(np.concatenate(([0], cuts, [len(count)]))))
