@@ -40,7 +40,8 @@ _BLOCK_BITS = 48
 
 def block_generator(seed: int, replicate: int, stream: Stream, block: int) -> np.random.Generator:
     """The generator of one block. seed and replicate: from 0 to 2**64 - 1, block: from 0 to 2**48 - 1."""
-    return np.random.Generator(np.random.SFC64(_Key(seed, replicate, int(stream) << _BLOCK_BITS | block)))
+    key: Any = _Key(seed, replicate, int(stream) << _BLOCK_BITS | block)  # numpy's stubs name fewer kinds of seed
+    return np.random.Generator(np.random.SFC64(key))
 
 
 class _Key(ISeedSequence):

@@ -73,7 +73,7 @@ def _unclamped(settings, seen):
 
 @compiled
 def _largest_in_window(settings, memory, tick, desired):
-    capacity = (len(memory) - _RING) // 2
+    capacity = settings.window_ticks + 1
     head, length = memory[_HEAD], memory[_LENGTH]
     while length > 0 and memory[_RING + 2 * head] <= tick - settings.window_ticks:
         head = (head + 1) % capacity

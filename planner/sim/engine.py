@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -20,15 +19,14 @@ from planner.sim.layout import (
     F_BINS,
     I_BINS,
     I_CAUSE,
-    I_LATENCY,
     I_OUTCOME,
     PAID_SECONDS,
     READY_SECONDS,
     ROWS,
     Output,
     Settings,
-    enlarge,
     enlarge_log,
+    enlarge_queue,
     make_settings,
     new_output,
     new_state,
@@ -144,6 +142,7 @@ class _Run:
         self._settings: Settings = make_settings(
             deployment, scenario.duration_s, scenario.warm_up_s, bin_s, log_requests, tick_offset_s
         )
+        self._packed = self._settings.packed()
         self._state = new_state(deployment, self._settings)
         self._out: Output = new_output(self._settings)
         self._draws = draws
@@ -156,7 +155,7 @@ class _Run:
         arrivals = np.array(arrivals)  # writable and contiguous: the kernel is compiled for one kind of array
         while True:
             why, used = kernel.advance(
-                self._settings, self._state, self._out, arrivals, services, is_last, self._cold, self._used_before
+                self._packed, self._state, self._out, arrivals, services, is_last, self._cold, self._used_before
             )
             arrivals, services = arrivals[used:], services[used:]
             if why in (kernel.DONE, kernel.NEED_ARRIVALS):
@@ -167,12 +166,12 @@ class _Run:
         """The kernel writes to memory by these times without a check of its own."""
         if not len(arrivals):
             return
-        if not (self._fed_until_s <= arrivals[0] and arrivals[-1] < self._settings.duration_s):
+        if not (self._fed_until_s <= arrivals[0] and arrivals[-1] < self._settings.rules.duration_s):
             raise ValueError(
                 f"arrivals from {arrivals[0]} to {arrivals[-1]} s "
-                f"leave [{self._fed_until_s}, {self._settings.duration_s})"
+                f"leave [{self._fed_until_s}, {self._settings.rules.duration_s})"
             )
-        if not (np.diff(arrivals) >= 0).all():
+        if not (arrivals[1:] >= arrivals[:-1]).all():
             raise ValueError("arrivals must be sorted and finite")
         self._fed_until_s = float(arrivals[-1])
 
@@ -181,25 +180,25 @@ class _Run:
             created = int(self._state.i[CREATED])
             self._cold = np.concatenate((self._cold[created - self._used_before :], next(self._draws)))
             self._used_before = created
-        elif why == kernel.GROW_ROWS:
+            return
+        if why == kernel.GROW_ROWS:
             self._settings, self._out = enlarge_log(self._settings, self._out)
         else:
-            self._settings, self._state = enlarge(
-                self._settings, self._state, finishes=why == kernel.GROW_FINISHES, queue=why == kernel.GROW_QUEUE
-            )
+            self._settings, self._state = enlarge_queue(self._settings, self._state)
+        self._packed = self._settings.packed()
 
     def result(self) -> ReplicateResult:
-        s, count, total = self._settings, self._out.counts, self._out.totals
-        bins = s.layout.bins
-        widths = np.diff(np.minimum(np.arange(bins + 1) * s.bin_s, s.duration_s))
+        rules, count, total = self._settings.rules, self._out.counts, self._out.totals
+        bins = self._settings.layout.bins
+        widths = np.diff(np.minimum(np.arange(bins + 1) * rules.bin_s, rules.duration_s))
         result = ReplicateResult(
             outcomes=count[I_OUTCOME:I_CAUSE].copy(),
-            causes=count[I_CAUSE:I_LATENCY].copy(),
+            causes=count[I_CAUSE:I_BINS].copy(),
             ready_s=float(total[READY_SECONDS]),
             paid_s=float(total[PAID_SECONDS]),
-            latency_bucket=(buckets := np.flatnonzero(count[I_LATENCY:I_BINS])),
-            latency_count=count[I_LATENCY:I_BINS][buckets],
-            bin_s=s.bin_s,
+            latency_bucket=(buckets := np.flatnonzero(self._out.latencies != 0)),
+            latency_count=self._out.latencies[buckets].astype(np.int64),
+            bin_s=rules.bin_s,
             bin_requests=count[I_BINS : I_BINS + bins].copy(),
             bin_503=count[I_BINS + bins :].copy(),
             bin_ready=total[F_BINS : F_BINS + bins] / widths,
@@ -241,11 +240,13 @@ class _Rechunked:
         """What was handed out last."""
 
     def take(self, n: int) -> FloatArray:
-        parts: list[Any] = [self._left]
-        length = len(self._left)
-        while length < n:
-            parts.append(next(self._blocks))
-            length += len(parts[-1])
-        joined = np.concatenate(parts)
-        self.taken, self._left = joined[:n], joined[n:]
+        parts = []
+        missing = n
+        while missing > 0:
+            if not len(self._left):
+                self._left = next(self._blocks)
+            parts.append(self._left[:missing])
+            self._left = self._left[missing:]
+            missing -= len(parts[-1])
+        self.taken = parts[0] if len(parts) == 1 else np.concatenate([np.empty(0), *parts])
         return self.taken

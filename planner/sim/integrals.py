@@ -1,7 +1,9 @@
-"""What is integrated over time: the signal of the autoscaler, ready replicas, paid time. Compiled."""
+"""What is integrated over time: the signal of the autoscaler, ready and desired replicas, paid time. Compiled."""
 
 from planner.sim.compiled import compiled, inlined
 from planner.sim.layout import (
+    DESIRED,
+    DESIRED_SINCE,
     F_BINS,
     HELD,
     LEVEL_AREA,
@@ -22,7 +24,7 @@ def signal(s, i, f, tick, now_s):
     if s.utilization_window_s == 0.0:
         return float(level(s, i))
     window_s = now_s - max(0.0, now_s - s.utilization_window_s)
-    return (f[LEVEL_AREA] - f[s.layout.f_probe + tick % s.layout.probes]) / window_s
+    return (f[LEVEL_AREA] - f[s.f_probe + tick % s.probes]) / window_s
 
 
 @inlined
@@ -34,13 +36,13 @@ def level(s, i):
 def integrate_level(s, i, f, now_s):
     """Carry the area under the signal on to now, noting it at every instant at which the window of a tick starts."""
     height = level(s, i)
-    while i[NEXT_PROBE] - i[TICK] < s.layout.probes - 1:
+    while i[NEXT_PROBE] - i[TICK] < s.probes - 1:
         probe_s = max(0.0, i[NEXT_PROBE] * s.period_s + s.tick_offset_s - s.utilization_window_s)
         if probe_s > now_s:
             break
         area = f[LEVEL_AREA] + height * (probe_s - f[LEVEL_SINCE])
-        f[s.layout.f_probe + i[NEXT_PROBE] % s.layout.probes] = area
-        if i[NEXT_PROBE] % s.layout.probes == 0:
+        f[s.f_probe + i[NEXT_PROBE] % s.probes] = area
+        if i[NEXT_PROBE] % s.probes == 0:
             _count_area_from(s, f, area)
         i[NEXT_PROBE] += 1
     f[LEVEL_AREA] += height * (now_s - f[LEVEL_SINCE])
@@ -51,27 +53,33 @@ def integrate_level(s, i, f, now_s):
 def _count_area_from(s, f, area):
     """Only differences of areas matter: small numbers keep them exact however long the run."""
     f[LEVEL_AREA] -= area
-    for probe in range(s.layout.probes):
-        f[s.layout.f_probe + probe] -= area
+    for probe in range(s.probes):
+        f[s.f_probe + probe] -= area
 
 
 @compiled
 def integrate_ready(s, i, f, out, now_s):
     """Called before the number of ready replicas changes, and at the end."""
-    since_s = f[READY_SINCE]
-    from_s = max(since_s, s.warm_up_s)
+    from_s = max(f[READY_SINCE], s.warm_up_s)
     until_s = min(now_s, s.duration_s)
     if until_s > from_s:
         out.totals[READY_SECONDS] += i[READY] * (until_s - from_s)
-    add_to_bins(s, out, F_BINS, since_s, now_s, i[READY])
+    _add_to_bins(s, out, F_BINS, f[READY_SINCE], now_s, i[READY])
     f[READY_SINCE] = now_s
 
 
 @compiled
-def add_to_bins(s, out, first_bin, from_s, until_s, height):
+def integrate_desired(s, i, f, out, now_s):
+    """Called before the desired count changes, and at the end."""
+    _add_to_bins(s, out, F_BINS + s.bins, f[DESIRED_SINCE], now_s, i[DESIRED])
+    f[DESIRED_SINCE] = now_s
+
+
+@compiled
+def _add_to_bins(s, out, first_bin, from_s, until_s, height):
     until_s = min(until_s, s.duration_s)
     b = int(from_s / s.bin_s)
-    while from_s < until_s and b < s.layout.bins:
+    while from_s < until_s and b < s.bins:
         edge_s = min((b + 1) * s.bin_s, until_s)
         if edge_s > from_s:
             out.totals[first_bin + b] += height * (edge_s - from_s)

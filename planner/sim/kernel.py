@@ -1,22 +1,25 @@
-"""The event loop of `docs/model.md`, compiled. It draws and prints nothing, and suspends when it needs more input."""
+"""The event loop of `docs/model.md`, compiled. It draws and prints nothing, and suspends when it needs more input.
+
+Between two events of the fleet (a replica is ready, a tick) only requests happen: `_serve` is the hot loop.
+"""
 
 import math
 
-from planner.sim.compiled import compiled, inlined, pointer
+from planner.sim.compiled import entry_point, inlined, pointer, record
+from planner.sim.finishes import first_finish_s
 from planner.sim.fleet import become_ready, settle, tick
+from planner.sim.hot import hot_settings
 from planner.sim.integrals import integrate_level
 from planner.sim.layout import (
     CREATED,
     DESIRED,
-    FINISHES,
     HELD,
     LAST_ANSWER,
     NEXT_READY,
-    NEXT_REQUEST,
-    NOW,
     QUEUE_HEAD,
     QUEUED,
     READY,
+    ROW_AT,
     ROW_DESIRED,
     ROW_READY,
     ROW_STARTING,
@@ -28,113 +31,106 @@ from planner.sim.layout import (
 from planner.sim.requests import arrive, expire, finish
 
 # Why the kernel came back.
-DONE, NEED_ARRIVALS, NEED_COLD_STARTS, GROW_FINISHES, GROW_QUEUE, GROW_ROWS = range(6)
+DONE, NEED_ARRIVALS, NEED_COLD_STARTS, GROW_QUEUE, GROW_ROWS = range(5)
+_REACHED = DONE
 
-_FINISH, _READY, _TICK, _EXPIRY, _ARRIVAL = range(5)
 
-
-@compiled
-def advance(s, state, output, arrivals, services, is_last, cold_starts, used_before):
+@entry_point
+def advance(settings, state, output, arrivals, services, is_last, cold_starts, used_before):
     """Run until the input is used up or something must grow. Returns (why, requests taken from this block).
 
-    arrivals, services: the next requests, shape (n,). is_last: no block follows. cold_starts: draws from number
-    `used_before` on.
+    settings: `Settings.packed()`. arrivals, services: the next requests, shape (n,). is_last: no block follows.
+    cold_starts: draws from number `used_before` on.
     """
-    i, f = pointer(state.i), pointer(state.f)
+    s = record(settings)
+    hot = hot_settings(s)
+    i, f, memory = pointer(state.i), pointer(state.f), pointer(state.memory)
     out = Output(
         pointer(output.counts),
+        pointer(output.latencies),
         pointer(output.totals),
         pointer(output.request_i),
         pointer(output.request_f),
         pointer(output.row_i),
         pointer(output.row_s),
     )
+    arrivals_s, services_s, n = pointer(arrivals), pointer(services), len(arrivals)
     position = 0
     while True:
-        more_arrivals = position < len(arrivals)
-        blocked = _blocked(s, i, more_arrivals or is_last, len(cold_starts) + used_before)
-        if blocked != DONE:
-            return blocked, position
-        arrival_s = arrivals[position] if more_arrivals else math.inf
-        kind, now_s = _next_event(s, i, f, arrival_s, more_arrivals)
-        if now_s == math.inf:
-            _write_row(s, i, f, out)
-            settle(s, i, f, out, f[NOW])
+        tick_s = i[TICK] * s.period_s + s.tick_offset_s
+        event_s = min(f[NEXT_READY], tick_s)
+        row_is_due = f[ROW_AT] < event_s
+        limit_s = f[ROW_AT] if row_is_due else event_s
+        why, position = _serve(s, hot, i, f, out, arrivals_s, services_s, position, n, is_last, limit_s, row_is_due)
+        if why != _REACHED:
+            return why, position
+        if row_is_due:
+            if i[ROWS] + 1 >= s.log_rows:
+                return GROW_ROWS, position
+            _write_row(i, f, out)
+            continue
+        if event_s >= s.duration_s and i[QUEUED] == 0 and f[LAST_ANSWER] <= event_s and position == n:
+            settle(s, i, f, out)
             return DONE, position
-        if now_s > f[NOW]:
-            _write_row(s, i, f, out)
-            f[NOW] = now_s
+        if i[CREATED] - used_before + s.max_replicas >= len(cold_starts):
+            return NEED_COLD_STARTS, position
         if s.utilization_window_s > 0.0:
-            integrate_level(s, i, f, now_s)
-        if kind == _FINISH:
-            finish(s, i, f, out, now_s)
-        elif kind == _READY:
-            become_ready(s, i, f, out, now_s)
-        elif kind == _TICK:
-            tick(s, i, f, state.memory, out, now_s, cold_starts, used_before)
-        elif kind == _EXPIRY:
-            expire(s, i, f, out, now_s)
+            integrate_level(s, i, f, event_s)
+        if f[NEXT_READY] <= tick_s:
+            become_ready(s, i, f, out, event_s)
         else:
-            arrive(s, i, f, out, arrival_s, services[position], i[NEXT_REQUEST])
-            position += 1
-            i[NEXT_REQUEST] += 1
+            tick(s, i, f, memory, out, event_s, pointer(cold_starts), used_before)
+        if s.log_rows > 0:
+            f[ROW_AT] = event_s
 
 
 @inlined
-def _blocked(s, i, has_arrivals, cold_starts):
-    if not has_arrivals:
-        return NEED_ARRIVALS
-    if i[FINISHES] + s.slots >= s.layout.finishes:
-        return GROW_FINISHES
-    if i[QUEUED] + 1 >= s.layout.queue:
-        return GROW_QUEUE
-    if i[CREATED] + s.max_replicas >= cold_starts:
-        return NEED_COLD_STARTS
-    if s.layout.log_rows > 0 and i[ROWS] + 2 >= s.layout.log_rows:
-        return GROW_ROWS
-    return DONE
+def _serve(s, hot, i, f, out, arrivals, services, position, length, is_last, limit_s, inclusive):
+    """Everything that happens to requests up to limit_s, at it only the finishes unless `inclusive`.
 
-
-@inlined
-def _next_event(s, i, f, arrival_s, more_arrivals):
-    """The next (kind, time): the earliest, and at one instant the first kind of finish, ready, tick, expiry, arrival.
-
-    Infinite when the duration has passed and every request has its answer.
+    At one instant a finish comes before an expiry and that before an arrival. Returns (why it stopped, position).
     """
-    time_s = arrival_s
-    kind = _ARRIVAL
-    if i[QUEUED] > 0:
-        expiry_s = f[s.layout.f_queue_arrival + i[QUEUE_HEAD]] + s.max_wait_s
-        if expiry_s <= time_s:
-            time_s = expiry_s
-            kind = _EXPIRY
-    tick_s = i[TICK] * s.period_s + s.tick_offset_s
-    if tick_s <= time_s:
-        time_s = tick_s
-        kind = _TICK
-    if f[NEXT_READY] <= time_s and f[NEXT_READY] < math.inf:
-        time_s = f[NEXT_READY]
-        kind = _READY
-    if i[FINISHES] > 0 and f[s.layout.f_finish_time] <= time_s:
-        time_s = f[s.layout.f_finish_time]
-        kind = _FINISH
-    if time_s >= s.duration_s and not more_arrivals and i[QUEUED] == 0 and f[LAST_ANSWER] <= time_s:
-        time_s = math.inf
-    return kind, time_s
+    windowed = hot.utilization_window_s > 0.0
+    while True:
+        if position < length:
+            arrival_s = arrivals[position]
+        elif is_last:
+            arrival_s = math.inf
+        else:
+            return NEED_ARRIVALS, position
+        finish_s = first_finish_s(hot, i)
+        expiry_s = math.inf
+        if i[QUEUED] > 0:
+            expiry_s = f[hot.f_queue_arrival + i[QUEUE_HEAD]] + hot.max_wait_s
+        other_s = min(arrival_s, expiry_s)
+        if finish_s <= min(other_s, limit_s):
+            if windowed:
+                integrate_level(s, i, f, finish_s)
+            finish(hot, i, f, out, finish_s)
+        elif other_s < limit_s or (inclusive and other_s == limit_s):
+            if windowed:
+                integrate_level(s, i, f, other_s)
+            if expiry_s <= arrival_s:
+                expire(hot, i, f, out, expiry_s)
+            elif i[QUEUED] + 1 >= hot.queue:
+                return GROW_QUEUE, position
+            else:
+                arrive(hot, i, f, out, arrival_s, services[position])
+                position += 1
+        else:
+            return _REACHED, position
 
 
 @inlined
-def _write_row(s, i, f, out):
-    """The state after everything at the instant that ends now, if replicas have changed in it."""
-    if s.layout.log_rows == 0:
-        return
-    if i[ROW_DESIRED] == i[DESIRED] and i[ROW_READY] == i[READY] and i[ROW_STARTING] == i[STARTING]:
-        return
-    row = i[ROWS]
-    out.row_s[row] = f[NOW]
-    out.row_i[5 * row + 0] = i[ROW_DESIRED] = i[DESIRED]
-    out.row_i[5 * row + 1] = i[ROW_READY] = i[READY]
-    out.row_i[5 * row + 2] = i[ROW_STARTING] = i[STARTING]
-    out.row_i[5 * row + 3] = i[HELD]
-    out.row_i[5 * row + 4] = i[QUEUED]
-    i[ROWS] = row + 1
+def _write_row(i, f, out):
+    """The state after everything at the instant ROW_AT, if replicas have changed in it."""
+    if i[ROW_DESIRED] != i[DESIRED] or i[ROW_READY] != i[READY] or i[ROW_STARTING] != i[STARTING]:
+        row = i[ROWS]
+        out.row_s[row] = f[ROW_AT]
+        out.row_i[5 * row + 0] = i[ROW_DESIRED] = i[DESIRED]
+        out.row_i[5 * row + 1] = i[ROW_READY] = i[READY]
+        out.row_i[5 * row + 2] = i[ROW_STARTING] = i[STARTING]
+        out.row_i[5 * row + 3] = i[HELD]
+        out.row_i[5 * row + 4] = i[QUEUED]
+        i[ROWS] = row + 1
+    f[ROW_AT] = math.inf

@@ -1,27 +1,29 @@
 """The kernel's data: one flat record of state, one of counts, one of logs, and the settings that say where things lie.
 
-A record is an int64 and a float64 array. Scalars stand at fixed indices at its front, tables behind them at the
-offsets of a `Layout`. So a state is copied by copying two arrays, and compiled functions pass two arrays around
-rather than twenty (every array that a compiled call passes costs reference counting).
+The state is an int64 and a float64 array. Scalars stand at fixed indices at its front, tables behind them at the
+offsets of a `Layout`. So a state is copied by copying two arrays, and compiled functions pass two pointers around
+rather than twenty arrays (every array that a compiled call passes costs reference counting).
 """
 
 from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple, get_type_hints
 
 import numpy as np
+import numpy.typing as npt
 
-from planner.model import Deployment, FloatArray, IntArray, WhenNoReplica
+from planner.model import Deployment, DispatchRule, FloatArray, IntArray, ScoringTimeoutFrom, WhenNoReplica
 from planner.scaling import PolicySettings, new_memory, settings_of
+from planner.sim.compiled import bits_of
 
 # --- scalars of the state: int64 ...
 (
     READY,  # replicas that take requests
     STARTING,
     HELD,  # occupied slots of ready replicas
-    FREE,  # free slots of ready replicas
+    CAPACITY,  # slots of ready replicas
     QUEUED,
     QUEUE_HEAD,
     FINISHES,  # entries of the heap
@@ -32,49 +34,71 @@ from planner.scaling import PolicySettings, new_memory, settings_of
     NEXT_REQUEST,
     NEXT_PROBE,  # tick whose window start comes next
     NEXT_STARTER,  # slot of the starting replica that is ready first
+    LEVEL,  # no replica with room holds fewer requests
+    LAST_TAKER,  # slot of the replica that got a request last
+    BIN,  # of the last arrival
     ROWS,
     ROW_DESIRED,
     ROW_READY,
     ROW_STARTING,
     INT_SCALARS,
-) = range(19)
+) = range(22)
 
 # ... and float64.
 (
-    NOW,
     LAST_ANSWER,  # when the last of the dispatched requests has its answer
     READY_SINCE,  # up to when READY has been integrated
+    DESIRED_SINCE,
     LEVEL_SINCE,  # up to when the signal has been integrated
     LEVEL_AREA,
     NEXT_READY,
+    BIN_END,  # of BIN
+    ROW_AT,  # the instant that may need a row in the replica log
     FLOAT_SCALARS,
-) = range(7)
+) = range(9)
 
-PHASE_NONE, PHASE_STARTING, PHASE_READY = range(3)
+PHASE_GONE, PHASE_STARTING, PHASE_READY = range(3)
+
+FEWEST_REQUESTS, ROUND_ROBIN, LOWEST_ID = range(3)
+_DISPATCH_CODES = {
+    DispatchRule.FEWEST_REQUESTS: FEWEST_REQUESTS,
+    DispatchRule.ROUND_ROBIN: ROUND_ROBIN,
+    DispatchRule.LOWEST_ID: LOWEST_ID,
+}
+
+WORD_SHIFT = 5
+WORD_BITS = 1 << WORD_SHIFT
+"""Bits in use in each word of a set of slots."""
+
+SLOT_BITS = 20
+SLOT_MASK = (1 << SLOT_BITS) - 1
+"""A finish is known by request << SLOT_BITS | slot, so that the lower request comes first."""
 
 
 class Layout(NamedTuple):
-    """Capacities and offsets. `i_` offsets point into the int64 array of the state, `f_` into the float64 one."""
+    """Capacities and offsets. `i_` offsets point into the int64 array of the state, `f_` into the float64 one.
+
+    The replicas that exist (starting or ready, not draining) have the slots from 0 on, in the order of their ids.
+    """
 
     replicas: int
-    finishes: int
     queue: int  # a power of two
     probes: int
-    leaves: int
-    i_id: int  # by slot: a replica's id, phase and occupied slots
+    levels: int
+    summary_words: int
+    room_words: int  # of one level: its summary and its words
+    i_id: int  # by slot: a replica's id, phase and requests
     i_phase: int
     i_held: int
-    i_tree: int  # tournament over slots: the one with the smallest (held, id) that can take a request, or -1
-    i_finish_request: int
-    i_finish_slot: int
-    i_finish_id: int  # the replica's id: a slot may have a new tenant by then
-    i_queue_request: int
+    i_moved: int  # scratch: new slots when replicas go
+    i_room: int  # by level: the set of slots that can take a request, see `planner.sim.room`
+    i_finish: int  # heap of (time, key), see `planner.sim.finishes`
+    i_queue_request: int  # ring
     f_created: int  # by slot
     f_ready: int
     f_end: int  # when the last work it was given ends
     f_worker_free: int  # (slot, worker)
-    f_finish_time: int  # heap ordered by (time, request)
-    f_queue_arrival: int  # ring
+    f_queue_arrival: int
     f_queue_service: int
     f_probe: int  # ring by tick: area of the signal at the start of its window
     bins: int
@@ -82,18 +106,16 @@ class Layout(NamedTuple):
     log_rows: int  # 0: no replica log
 
 
-class Settings(NamedTuple):
+class Rules(NamedTuple):
     """One deployment and the window of statistics, as plain numbers."""
 
-    policy: PolicySettings
-    layout: Layout
-    slots: int
     workers: int
-    max_replicas: int
+    dispatch: int
     period_s: float
     tick_offset_s: float
     max_wait_s: float
     scoring_timeout_s: float
+    timeout_from_arrival: bool
     router_overhead_s: float
     utilization_window_s: float
     counts_queued: bool
@@ -103,6 +125,24 @@ class Settings(NamedTuple):
     duration_s: float
     warm_up_s: float
     bin_s: float
+
+
+class Settings(NamedTuple):
+    policy: PolicySettings
+    rules: Rules
+    layout: Layout
+
+    def packed(self) -> npt.NDArray[Any]:
+        """All fields side by side in a structured array of one element: what compiled functions get as `s`."""
+        return np.array([(*self.policy, *self.rules, *self.layout)], dtype=_PACKED)
+
+
+def _fields(*parts: type) -> list[tuple[str, type]]:
+    kinds = {int: np.int64, float: np.float64, bool: np.bool_}
+    return [(name, kinds[kind]) for part in parts for name, kind in get_type_hints(part).items()]
+
+
+_PACKED = np.dtype(_fields(PolicySettings, Rules, Layout), align=True)
 
 
 class State(NamedTuple):
@@ -116,16 +156,17 @@ class State(NamedTuple):
         return State(self.i.copy(), self.f.copy(), self.memory.copy())
 
 
-# --- counts: int64: outcomes (3), causes (6), latency histogram, requests by bin, 503s by bin; float64: two totals,
-# then replica-seconds ready and desired by bin. Requests are those that arrive in [warm_up, duration).
-I_OUTCOME, I_CAUSE, I_LATENCY = 0, 3, 9
+# --- counts: int64: outcomes (3), causes (6), requests by bin, 503s by bin; float64: two totals, then replica-seconds
+# ready and desired by bin. Requests are those that arrive in [warm_up, duration).
+I_OUTCOME, I_CAUSE, I_BINS = 0, 3, 9
 
-# 1024 buckets per octave from 2**-20 s (1 us) up: a bucket is 0.1 % wide at most.
-OCTAVE_BUCKETS = 1024
+# 1024 buckets per octave from 2**-20 s (1 us) up: a bucket is 0.1 % wide at most. The octave and the first ten bits
+# of the fraction are the upper bits of a float.
+OCTAVE_BITS = 10
+OCTAVE_BUCKETS = 1 << OCTAVE_BITS
 LOWEST_OCTAVE = -20
 OCTAVES = 36
 LATENCY_BUCKETS = OCTAVES * OCTAVE_BUCKETS
-I_BINS = I_LATENCY + LATENCY_BUCKETS
 
 READY_SECONDS, PAID_SECONDS, F_BINS = range(3)
 
@@ -134,6 +175,7 @@ class Output(NamedTuple):
     """What the kernel writes and never reads: counts and, where wanted, logs."""
 
     counts: IntArray
+    latencies: npt.NDArray[np.uint32]  # small, so that it stays in the first cache
     totals: FloatArray
     request_i: IntArray  # outcomes, then replicas, then causes
     request_f: FloatArray  # dispatches, then answers
@@ -152,26 +194,14 @@ def make_settings(
 ) -> Settings:
     """log_requests: how many requests the logs are for, None: no logs. tick_offset_s: tick k is at k period + it."""
     policy = settings_of(deployment)
-    layout = _layout(
-        replicas=max(deployment.max_replicas, deployment.initial_count),
+    rules = Rules(
         workers=deployment.worker_count,
-        finishes=max(deployment.max_replicas, deployment.initial_count) * deployment.max_concurrent_requests + 64,
-        queue=64,
-        probes=math.ceil(deployment.utilization_window_s / deployment.refresh_period_s) + 3,
-        bins=max(1, math.ceil(duration_s / bin_s)),
-        log_requests=log_requests or 0,
-        log_rows=0 if log_requests is None else 64,
-    )
-    return Settings(
-        policy=policy,
-        layout=layout,
-        slots=deployment.max_concurrent_requests,
-        workers=deployment.worker_count,
-        max_replicas=deployment.max_replicas,
+        dispatch=_DISPATCH_CODES[deployment.dispatch],
         period_s=float(deployment.refresh_period_s),
         tick_offset_s=float(tick_offset_s),
         max_wait_s=float(deployment.max_request_wait_s),
         scoring_timeout_s=float(deployment.scoring_timeout_s),
+        timeout_from_arrival=deployment.scoring_timeout_from is ScoringTimeoutFrom.ARRIVAL,
         router_overhead_s=float(deployment.router_overhead_s),
         utilization_window_s=float(deployment.utilization_window_s),
         counts_queued=deployment.counts_queued,
@@ -182,57 +212,80 @@ def make_settings(
         warm_up_s=float(warm_up_s),
         bin_s=float(bin_s),
     )
+    layout = _layout(
+        replicas=max(deployment.max_replicas, deployment.initial_count),
+        slots_per_replica=policy.slots_per_replica,
+        rules=rules,
+        queue=64,
+        probes=math.ceil(rules.utilization_window_s / rules.period_s) + 3,
+        bins=max(1, math.ceil(duration_s / bin_s)),
+        log_requests=log_requests or 0,
+        log_rows=0 if log_requests is None else 64,
+    )
+    return Settings(policy, rules, layout)
 
 
 def _layout(
     *,
     replicas: int,
-    workers: int,
-    finishes: int,
+    slots_per_replica: int,
+    rules: Rules,
     queue: int,
     probes: int,
     bins: int,
     log_requests: int,
     log_rows: int,
 ) -> Layout:
-    leaves = 1 << max(0, replicas - 1).bit_length()
-    i_sizes = (replicas, replicas, replicas, 2 * leaves, finishes, finishes, finishes, queue)
-    f_sizes = (replicas, replicas, replicas, replicas * workers, finishes, queue, queue, probes)
+    levels = slots_per_replica if rules.dispatch == FEWEST_REQUESTS else 1
+    words = -(-replicas // WORD_BITS)
+    summary_words = -(-words // WORD_BITS)
+    room_words = summary_words + words
+    finishes = replicas * slots_per_replica + 1  # one that never comes, behind the last
+    i_sizes = (replicas, replicas, replicas, replicas, levels * room_words, 2 * finishes, queue)
+    f_sizes = (replicas, replicas, replicas, replicas * rules.workers, queue, queue, probes)
     i_offsets = INT_SCALARS + np.concatenate(([0], np.cumsum(i_sizes[:-1])))
     f_offsets = FLOAT_SCALARS + np.concatenate(([0], np.cumsum(f_sizes[:-1])))
     tables = [int(offset) for offset in (*i_offsets, *f_offsets)]
-    return Layout._make((replicas, finishes, queue, probes, leaves, *tables, bins, log_requests, log_rows))
+    sizes = (replicas, queue, probes, levels, summary_words, room_words)
+    return Layout._make((*sizes, *tables, bins, log_requests, log_rows))
+
+
+@lru_cache(maxsize=32)
+def _first_state(initial: int, settings: Settings) -> State:
+    policy, layout = settings.policy, settings.layout
+    state = State(
+        np.zeros(layout.i_queue_request + layout.queue, dtype=np.int64),
+        np.zeros(layout.f_probe + layout.probes),
+        new_memory(policy.window_ticks, initial),
+    )
+    state.i[[READY, NEXT_ID, DESIRED]] = initial
+    state.i[CAPACITY] = initial * policy.slots_per_replica
+    state.i[[TICK, NEXT_PROBE]] = 1
+    state.i[[NEXT_STARTER, ROW_READY, LAST_TAKER]] = -1
+    state.f[NEXT_READY] = math.inf
+    state.f[BIN_END] = settings.rules.bin_s
+    state.f[ROW_AT] = 0.0 if layout.log_rows else math.inf
+    state.i[layout.i_finish : layout.i_queue_request : 2] = bits_of(math.inf)
+    state.i[layout.i_id : layout.i_id + initial] = np.arange(initial)
+    state.i[layout.i_phase : layout.i_phase + initial] = PHASE_READY
+    words = layout.i_room + layout.summary_words
+    for slot in range(initial):
+        word = slot >> WORD_SHIFT
+        state.i[words + word] |= 1 << (slot & (WORD_BITS - 1))
+        state.i[layout.i_room + (word >> WORD_SHIFT)] |= 1 << (word & (WORD_BITS - 1))
+    return state
 
 
 def new_state(deployment: Deployment, settings: Settings) -> State:
     """The state at time 0: the initial replicas are ready and empty."""
-    layout, initial = settings.layout, deployment.initial_count
-    state = State(
-        np.zeros(layout.i_queue_request + layout.queue, dtype=np.int64),
-        np.zeros(layout.f_probe + layout.probes),
-        new_memory(settings.policy.window_ticks, initial),
-    )
-    state.i[[READY, NEXT_ID, DESIRED]] = initial
-    state.i[FREE] = initial * settings.slots
-    state.i[[TICK, NEXT_PROBE]] = 1
-    state.i[[NEXT_STARTER, ROW_READY]] = -1
-    state.f[NEXT_READY] = math.inf
-    state.i[layout.i_id : layout.i_id + initial] = np.arange(initial)
-    state.i[layout.i_phase : layout.i_phase + initial] = PHASE_READY
-    tree = state.i[layout.i_tree : layout.i_tree + 2 * layout.leaves]
-    tree[:] = -1
-    for slot in reversed(range(initial)):  # lowest id on ties: every node's winner is its leftmost ready leaf
-        node = layout.leaves + slot
-        while node >= 1:
-            tree[node] = slot
-            node //= 2
-    return state
+    return _first_state(deployment.initial_count, settings).copy()
 
 
 def new_output(settings: Settings) -> Output:
     layout = settings.layout
     return Output(
         counts=np.zeros(I_BINS + 2 * layout.bins, dtype=np.int64),
+        latencies=np.zeros(LATENCY_BUCKETS, dtype=np.uint32),
         totals=np.zeros(F_BINS + 2 * layout.bins),
         request_i=np.full(3 * layout.log_requests, -1, dtype=np.int64),
         request_f=np.full(2 * layout.log_requests, np.nan),
@@ -250,14 +303,14 @@ def enlarge_log(settings: Settings, out: Output) -> tuple[Settings, Output]:
     return settings._replace(layout=layout), out._replace(row_i=row_i, row_s=row_s)
 
 
-def enlarge(settings: Settings, state: State, *, finishes: bool = False, queue: bool = False) -> tuple[Settings, State]:
-    """The same state in a layout with twice the room for finish events or for queued requests."""
+def enlarge_queue(settings: Settings, state: State) -> tuple[Settings, State]:
+    """The same state in a layout with twice the room for queued requests."""
     old = settings.layout
     new = _layout(
         replicas=old.replicas,
-        workers=settings.workers,
-        finishes=old.finishes * (2 if finishes else 1),
-        queue=old.queue * (2 if queue else 1),
+        slots_per_replica=settings.policy.slots_per_replica,
+        rules=settings.rules,
+        queue=2 * old.queue,
         probes=old.probes,
         bins=old.bins,
         log_requests=old.log_requests,
@@ -265,20 +318,12 @@ def enlarge(settings: Settings, state: State, *, finishes: bool = False, queue: 
     )
     i = np.zeros(new.i_queue_request + new.queue, dtype=np.int64)
     f = np.zeros(new.f_probe + new.probes)
-    i[: old.i_finish_request] = state.i[: old.i_finish_request]
-    f[: old.f_finish_time] = state.f[: old.f_finish_time]
-    larger = State(i, f, state.memory)
-    for name in ("i_finish_request", "i_finish_slot", "i_finish_id", "f_finish_time"):
-        _copy_table(name, state, old, larger, new, np.arange(old.finishes))
+    i[: old.i_queue_request] = state.i[: old.i_queue_request]
+    f[: old.f_queue_arrival] = state.f[: old.f_queue_arrival]
+    f[new.f_probe :] = state.f[old.f_probe :]
     ring = (int(state.i[QUEUE_HEAD]) + np.arange(old.queue)) % old.queue
-    for name in ("i_queue_request", "f_queue_arrival", "f_queue_service"):
-        _copy_table(name, state, old, larger, new, ring)
+    i[new.i_queue_request : new.i_queue_request + old.queue] = state.i[old.i_queue_request + ring]
+    f[new.f_queue_arrival : new.f_queue_arrival + old.queue] = state.f[old.f_queue_arrival + ring]
+    f[new.f_queue_service : new.f_queue_service + old.queue] = state.f[old.f_queue_service + ring]
     i[QUEUE_HEAD] = 0
-    _copy_table("f_probe", state, old, larger, new, np.arange(old.probes))
-    return settings._replace(layout=new), larger
-
-
-def _copy_table(name: str, source: State, old: Layout, target: State, new: Layout, order: IntArray) -> None:
-    from_array, to_array = (source.i, target.i) if name.startswith("i_") else (source.f, target.f)
-    start = getattr(new, name)
-    to_array[start : start + len(order)] = from_array[getattr(old, name) + order]
+    return settings._replace(layout=new), State(i, f, state.memory)

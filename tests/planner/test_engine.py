@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from planner.arrivals import Renewal
-from planner.model import Autoscaler, Deployment, Outcome
+from planner.model import Autoscaler, Deployment, DispatchRule, Outcome
 from planner.rates import RateProfile
 from planner.scenario import Scenario
 from planner.service import Deterministic, Exponential, Lognormal
@@ -62,11 +62,49 @@ def test_long_queues_and_many_slots_outgrow_the_first_layout(wait_s: float) -> N
     assert max(row.queued for row in expected.replica_rows) > 64
 
 
-def test_a_replicate_can_be_made_again_alone_and_cores_change_nothing() -> None:
+@pytest.mark.parametrize(
+    ("slots_per_replica", "rule"),
+    [
+        (1, DispatchRule.FEWEST_REQUESTS),
+        *(pytest.param(k, rule, marks=pytest.mark.verify) for k in (1, 3) for rule in DispatchRule),
+    ],
+)
+def test_more_replicas_than_a_word_has_bits(slots_per_replica: int, rule: DispatchRule) -> None:
+    """A thousand replicas and more: the sets of replicas with room have a second word at their second level."""
+    generator = np.random.default_rng(6)
+    n = 1400 * slots_per_replica
+    arrivals = np.sort(generator.uniform(0, 2, n))
+    services = generator.exponential(4.0, n)
+    colds = generator.exponential(0.5, 9000)
+    deployment = Deployment(
+        min_replicas=900,
+        max_replicas=1300,
+        initial_replicas=1060,
+        max_concurrent_requests=slots_per_replica,
+        worker_count=slots_per_replica,
+        scale_down_delay_s=1.0,
+        dispatch=rule,
+    )
+    expected = simulate(
+        deployment,
+        arrivals_s=arrivals.tolist(),
+        service_times_s=services.tolist(),
+        cold_starts_s=colds.tolist(),
+        duration_s=4.0,
+    )
+    scenario = replace(burst(), deployment=deployment, duration_s=4.0)
+    result = simulate_requests(scenario, [arrivals], iter([services]), iter([colds]), with_log=True)
+    assert result.requests is not None
+    np.testing.assert_array_equal(result.requests.replica, np.array(expected.replica))
+    np.testing.assert_array_equal(result.requests.finish_s, np.array(expected.finish_s))
+    assert result.requests.replica.max() > 1060
+
+
+def test_a_replicate_can_be_made_again_alone() -> None:
     scenario = burst()
-    one, two = list(replicate(scenario, 6, cores=1)), list(replicate(scenario, 6, cores=2))
+    one, two = list(replicate(scenario, 6)), list(replicate(scenario, 2, first=4))
     again = simulate_replicate(scenario, 4)
-    for left, right in [*zip(one, two, strict=True), (one[4], again)]:
+    for left, right in [*zip(one[4:], two, strict=True), (one[4], again)]:
         _assert_equal(left, right)
     assert one[0].n_503 != one[1].n_503
 

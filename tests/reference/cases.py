@@ -25,9 +25,6 @@ from planner.model import (
     WhenNoReplica,
 )
 
-KERNEL_HAS_DISPATCH_RULES = False
-"""Whether `dispatch` and `scoring_timeout_from` are drawn too."""
-
 SIZES = (0, 1, 2, 3, 5, 8, 12, 16, 20, 24, 28, 32, 36, 40, 40)
 TARGETS_PERCENT = (20, 50, 70, 70, 90, 100, 100, 100)
 
@@ -79,9 +76,7 @@ def deployments(draw: st.DrawFn, steps_per_s: int | None) -> Deployment:
     min_replicas = draw(st.sampled_from([1, 1, 1, 2, 3]))
     max_replicas = min_replicas if fixed else max(min_replicas, draw(st.sampled_from([2, 3, 4, 6, 6])))
     has_delay = draw(st.sampled_from([True] * 5 + [False]))
-    dispatch, timeout_from = DispatchRule.FEWEST_REQUESTS, ScoringTimeoutFrom.DISPATCH
-    if KERNEL_HAS_DISPATCH_RULES:
-        dispatch, timeout_from = draw(st.sampled_from(DispatchRule)), draw(st.sampled_from(ScoringTimeoutFrom))
+    timeout_from = draw(st.sampled_from(ScoringTimeoutFrom))
     from_arrival = timeout_from is ScoringTimeoutFrom.ARRIVAL
     return Deployment(
         api=draw(st.sampled_from(Api)),
@@ -91,7 +86,7 @@ def deployments(draw: st.DrawFn, steps_per_s: int | None) -> Deployment:
         target_utilization_percent=draw(st.sampled_from(TARGETS_PERCENT) | st.integers(20, 100)),
         refresh_period_s=time((0.125, 1.0)),
         max_concurrent_requests=draw(st.sampled_from([1, 2, 2, 3, 3])),
-        dispatch=dispatch,
+        dispatch=draw(st.sampled_from(DispatchRule)),
         max_request_wait_s=(wait_s := time((0, 0), (0, 0.5), (0, 0.5), (0.5, 2.0))),
         scoring_timeout_s=max(time((0.25, 1.5), (0.25, 1.5), (60.0, 60.0)), wait_s if from_arrival else 0.0),
         scoring_timeout_from=timeout_from,
