@@ -82,18 +82,19 @@ class RateProfile:
         """
         count = np.asarray(count, dtype=np.float64)
         piece = self._pieces(count)
-        c = count - self.edge_count[piece]
         a = self.left_rps[piece]
-        if self.is_stepwise:
-            divisor = 2 * a
+        since_edge = count - self.edge_count[piece]
+        if self.is_stepwise and (a > 0).all():
+            dt = since_edge / a
         else:
             slope = (self.right_rps[piece] - a) / (self.time_s[piece + 1] - self.time_s[piece])
-            divisor = a + np.sqrt(np.maximum(a * a + 2 * slope * c, 0.0))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            dt = np.where(c > 0, 2 * c / divisor, 0.0)
-        return np.where(
-            count <= self.edge_count[-1], np.minimum(self.time_s[piece] + dt, self.time_s[piece + 1]), np.inf
-        )
+            root = np.sqrt(np.maximum(a * a + 2 * slope * since_edge, 0.0))
+            with np.errstate(divide="ignore", invalid="ignore"):
+                dt = np.where(since_edge > 0, 2 * since_edge / (a + root), 0.0)
+        times = np.minimum(self.time_s[piece] + dt, self.time_s[piece + 1])
+        if len(count) and count[-1] > self.edge_count[-1]:
+            times[count > self.edge_count[-1]] = np.inf
+        return times
 
     def _pieces(self, count: FloatArray) -> IntArray:
         """The piece of each count, shape (n,), or (1,) where they share one."""
