@@ -18,6 +18,7 @@ from loadtest.runfolder import RunFolder, create_run_folder
 from loadtest.scratch import scratch_folder
 from loadtest.validate.verdict import validate_run
 from planner.cli.simulation import simulate
+from planner.errors import WorkersLostError
 from planner.percent import percent
 from planner.scenario import Scenario
 from planner.scenario_file import save_copy
@@ -49,6 +50,8 @@ def run_pipeline(
         create_run_folder(scenario.name, out)
     say(f"1/5 simulating {scenario.name}")
     simulation = simulate(scenario, replications)
+    if simulation["workers_lost"]:
+        raise WorkersLostError(simulation["workers_lost"])
     if simulation["interrupted"]:
         raise KeyboardInterrupt
     predicted = simulation["fraction_503"]["value"]

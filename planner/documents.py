@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib import metadata
 from typing import Any
@@ -32,8 +33,23 @@ def measures_document(measures: Measures) -> dict[str, Any]:
         "latency_p99_s": estimate_document(measures.latency_p99_s),
         "mean_replicas": estimate_document(measures.mean_replicas),
         "replica_hours": estimate_document(measures.replica_hours),
-        "causes_503": {name: estimate_document(share) for name, share in measures.causes_503.items()},
+        "causes_503": _shares_document(measures.causes_503),
     }
+
+
+def comparison_document(
+    fraction_503: Estimate, difference: Estimate, causes_503: Mapping[str, Estimate | None]
+) -> dict[str, Any]:
+    """The 503s of another scenario. difference: of the two fractions, replicates paired."""
+    return {
+        "fraction_503": estimate_document(fraction_503),
+        "difference": estimate_document(difference),
+        "causes_503": _shares_document(causes_503),
+    }
+
+
+def _shares_document(causes_503: Mapping[str, Estimate | None]) -> dict[str, Any]:
+    return {name: estimate_document(share) for name, share in causes_503.items()}
 
 
 def scenario_document(scenario: Scenario) -> dict[str, Any]:
@@ -71,7 +87,9 @@ def settings_document(deployment: Deployment) -> dict[str, Any]:
         "initial_replicas": deployment.initial_count,
         "scale_down_delay_s": deployment.scale_down_delay_s,
         "utilization_window_s": deployment.utilization_window_s,
+        "dispatch": str(deployment.dispatch),
         "when_no_replica_is_ready": str(deployment.when_no_replica_is_ready),
+        "scoring_timeout_from": str(deployment.scoring_timeout_from),
         "slot_busy_after_504": deployment.slot_busy_after_504,
         "worker_busy_after_504": deployment.worker_busy_after_504,
         "scale_down_rule": str(deployment.scale_down_rule),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -47,25 +48,69 @@ class Measures:
     causes_503: dict[str, Estimate | None]
 
 
+class Counted(Protocol):
+    """What a replicate says of its 503s; causes: 503s by `Cause`."""
+
+    @property
+    def n(self) -> int: ...
+    @property
+    def n_503(self) -> int: ...
+    @property
+    def causes(self) -> IntArray: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """The requests and 503s of R replicates, shape (R,), and their 503s by `Cause`, shape (R, causes)."""
+
+    n: FloatArray
+    n_503: FloatArray
+    causes: FloatArray
+
+    @classmethod
+    def of(cls, results: Sequence[Counted]) -> Counts:
+        return cls(
+            n=np.array([r.n for r in results], dtype=np.float64),
+            n_503=np.array([r.n_503 for r in results], dtype=np.float64),
+            causes=np.array([r.causes for r in results], dtype=np.float64),
+        )
+
+    def __len__(self) -> int:
+        return len(self.n)
+
+    def first(self, replications: int) -> Counts:
+        return Counts(n=self.n[:replications], n_503=self.n_503[:replications], causes=self.causes[:replications])
+
+    @property
+    def fraction_503(self) -> Estimate:
+        return fraction(self.n_503, self.n)
+
+    @property
+    def causes_503(self) -> dict[str, Estimate | None]:
+        """Each cause's share of the 503s, None where there are none."""
+        has_any = bool(self.n_503.any())
+        return {c.label: share(self.causes[:, c], self.n_503) if has_any else None for c in Cause}
+
+
 def measure(scenario: Scenario, results: Sequence[ReplicateResult]) -> Measures:
     """All estimates from the replications of one scenario."""
-    n = np.array([r.n for r in results], dtype=np.float64)
-    n_503 = np.array([r.n_503 for r in results], dtype=np.float64)
+    counts = Counts.of(results)
     n_504 = np.array([r.outcomes[Outcome.STATUS_504] for r in results], dtype=np.float64)
-    causes = np.array([r.causes for r in results], dtype=np.float64)
     observed_s = scenario.duration_s - scenario.warm_up_s
     slo = scenario.slo
     return Measures(
         replications=len(results),
-        requests=int(n.sum()),
-        fraction_503=fraction(n_503, n),
-        fraction_504=fraction(n_504, n),
-        fraction_of_runs_within_slo=None if slo is None else share_of_runs(n_503 <= slo.max_fraction_503 * n),
+        requests=int(counts.n.sum()),
+        fraction_503=counts.fraction_503,
+        fraction_504=fraction(n_504, counts.n),
+        fraction_of_runs_within_slo=(
+            None if slo is None else share_of_runs(counts.n_503 <= slo.max_fraction_503 * counts.n)
+        ),
         latency_p50_s=quantile(results, 0.5),
         latency_p99_s=quantile(results, 0.99),
         mean_replicas=mean(np.array([r.ready_s for r in results]) / observed_s),
         replica_hours=mean(np.array([r.paid_s for r in results]) / 3600),
-        causes_503={c.label: None if n_503.sum() == 0 else share(causes[:, c], n_503) for c in Cause},
+        causes_503=counts.causes_503,
     )
 
 
@@ -78,20 +123,42 @@ def fraction(hits: FloatArray, trials: FloatArray) -> Estimate:
     or CLUSTER requests, whichever is more.
     """
     replications = len(hits)
-    if trials.sum() == 0:
-        raise NoVerdictError("no request arrives in the time that counts: there is nothing to estimate")
-    p = float(hits.sum() / trials.sum())
+    p = _ratio(hits, trials)
     saw = int((hits > 0).sum())
     low, high = 0.0, 1.0
     if p > 0 and replications > 1:
         spread = _t(replications) * _ratio_error(hits, trials, p) / p
         low, high = p * math.exp(-spread), p * math.exp(spread)
-    resolved = replications > 1 and (saw >= RESOLVED_HITS or saw == replications)
+    resolved = _is_resolved(saw, replications)
     if not resolved:
-        seen = float(np.max(hits[trials > 0] / trials[trials > 0]))
-        largest = min(1.0, max(seen, CLUSTER / float(trials.mean())))
+        largest = _largest(_single_runs(hits, trials), trials)
         low, high = 0.0, max(high if p > 0 else 0.0, clopper_pearson_high(saw, replications) * largest)
     return Estimate(value=p, low=low, high=min(high, 1.0), replications=replications, resolved=resolved)
+
+
+def difference(hits: FloatArray, trials: FloatArray, other_hits: FloatArray, other_trials: FloatArray) -> Estimate:
+    """E[other_hits] / E[other_trials] - E[hits] / E[trials] over pairs of replications, with a t interval.
+
+    The variance is that of the pairs' own differences (delta method), so what both have in common cancels. Where fewer
+    than RESOLVED_HITS pairs differ (unless all do) the difference is unresolved, and its interval reaches as far either
+    way as the upper bound of `fraction` for an event that so few runs saw.
+    """
+    replications = len(hits)
+    p, other = _ratio(hits, trials), _ratio(other_hits, other_trials)
+    spread = 1.0
+    if replications > 1:
+        effects = (other_hits - other * other_trials) / other_trials.mean() - (hits - p * trials) / trials.mean()
+        spread = _t(replications) * math.sqrt(float(effects @ effects) / (replications - 1) / replications)
+    low, high = other - p - spread, other - p + spread
+    changes = np.abs(_single_runs(other_hits, other_trials) - _single_runs(hits, trials))
+    differ = int((changes > 0).sum())
+    resolved = _is_resolved(differ, replications)
+    if not resolved:
+        reach = clopper_pearson_high(differ, replications) * _largest(changes, trials)
+        low, high = min(low, -reach), max(high, reach)
+    return Estimate(
+        value=other - p, low=max(low, -1.0), high=min(high, 1.0), replications=replications, resolved=resolved
+    )
 
 
 def share(parts: FloatArray, wholes: FloatArray) -> Estimate:
@@ -169,6 +236,26 @@ def clopper_pearson_high(hits: int, n: int, sides: int = 1) -> float:
 
 def _bucket_at(cumulative: IntArray, count: float) -> int:
     return min(int(np.searchsorted(cumulative, max(count, 1), side="left")), LATENCY_BUCKETS - 1)
+
+
+def _ratio(parts: FloatArray, wholes: FloatArray) -> float:
+    if wholes.sum() == 0:
+        raise NoVerdictError("no request arrives in the time that counts: there is nothing to estimate")
+    return float(parts.sum() / wholes.sum())
+
+
+def _single_runs(hits: FloatArray, trials: FloatArray) -> FloatArray:
+    """The fraction of each run, 0 where it had no requests."""
+    return np.asarray(hits / np.maximum(trials, 1))
+
+
+def _largest(fractions: FloatArray, trials: FloatArray) -> float:
+    """The largest fraction that a run is taken to have: the largest seen or CLUSTER requests, whichever is more."""
+    return min(1.0, max(float(fractions.max()), CLUSTER / float(trials.mean())))
+
+
+def _is_resolved(saw: int, replications: int) -> bool:
+    return replications > 1 and (saw >= RESOLVED_HITS or saw == replications)
 
 
 def _ratio_error(parts: FloatArray, wholes: FloatArray, ratio: float) -> float:

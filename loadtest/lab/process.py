@@ -14,8 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from loadtest.child import child_environment, module_command
 from loadtest.lab.options import KEY_VARIABLE, STOP_ON_EOF_VARIABLE
+from planner.child import child_environment, module_command
 from planner.errors import InputError, SurgeproofError
 
 STOP_LIMIT_S = 10.0

@@ -12,8 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from loadtest.child import child_environment, module_command
 from loadtest.replay.settings import WorkerSettings
+from planner.child import child_environment, module_command
 from planner.errors import NoVerdictError
 
 ARM_WITHIN_S = 60.0

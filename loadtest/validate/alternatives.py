@@ -11,6 +11,7 @@ from loadtest.validate.prediction import FEWEST_REPLICATES, predict
 from planner.model import Autoscaler
 from planner.scenario import Scenario
 from planner.service import Scaled
+from planner.sim.replications import SERIAL, Executor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +58,7 @@ def judge(
     seen: Observation,
     *,
     replicates: int = FEWEST_REPLICATES,
-    cores: int = 1,
+    executor: Executor = SERIAL,
     use_known_service_times: bool = True,
     on_done: Callable[[], object] = lambda: None,
 ) -> list[Judged]:
@@ -68,7 +69,7 @@ def judge(
             alternative.scenario,
             seen,
             replicates=replicates,
-            cores=cores,
+            executor=executor,
             service_factor=alternative.service_factor,
             use_known_service_times=use_known_service_times,
             on_done=on_done,

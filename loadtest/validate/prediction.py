@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from planner.model import Cause, Estimate, FloatArray
 from planner.scenario import Scenario
 from planner.service import FromTrace
 from planner.sim.engine import ReplicateResult, simulate_requests
-from planner.sim.replications import in_order
+from planner.sim.replications import SERIAL, Executor
 from planner.workload import cold_starts, first_draws
 
 REPLICATES = 999
@@ -57,27 +58,33 @@ def predict(
     seen: Observation,
     *,
     replicates: int = REPLICATES,
-    cores: int = 1,
+    executor: Executor = SERIAL,
     service_factor: float = 1.0,
     use_known_service_times: bool = True,
     on_done: Callable[[], object] = lambda: None,
 ) -> Prediction:
     """Simulate the observed sends `replicates` times; service times that the run knows are used, the others drawn."""
+    make = partial(
+        _simulated, scenario, seen, service_factor=service_factor, use_known_service_times=use_known_service_times
+    )
+    return _gather(executor.in_order(make, range(replicates)), on_done, on_trial=not use_known_service_times)
 
-    def make(replicate: int) -> tuple[ReplicateResult, float]:
-        services = _service_times(scenario, seen, replicate, use_known_service_times) * service_factor
-        arrivals, noisy = _with_timing_noise(scenario, seen, services, replicate)
-        result = simulate_requests(
-            scenario,
-            [arrivals],
-            iter([noisy]),
-            _late(cold_starts(scenario, replicate), scenario, seen, replicate),
-            tick_offset_s=_tick_offset_s(scenario, seen, replicate),
-        )
-        measured = np.isfinite(seen.service_time_s)
-        return result, float(services[measured].mean()) if measured.any() else math.nan
 
-    return _gather(in_order(make, replicates, cores), on_done, on_trial=not use_known_service_times)
+def _simulated(
+    scenario: Scenario, seen: Observation, replicate: int, *, service_factor: float, use_known_service_times: bool
+) -> tuple[ReplicateResult, float]:
+    """One replicate, and the mean of the service times in it that the run has measured."""
+    services = _service_times(scenario, seen, replicate, use_known_service_times) * service_factor
+    arrivals, noisy = _with_timing_noise(scenario, seen, services, replicate)
+    result = simulate_requests(
+        scenario,
+        [arrivals],
+        iter([noisy]),
+        _late(cold_starts(scenario, replicate), scenario, seen, replicate),
+        tick_offset_s=_tick_offset_s(scenario, seen, replicate),
+    )
+    measured = np.isfinite(seen.service_time_s)
+    return result, float(services[measured].mean()) if measured.any() else math.nan
 
 
 def _with_timing_noise(

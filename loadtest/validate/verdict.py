@@ -20,6 +20,7 @@ from planner.percent import percent
 from planner.scenario import Scenario
 from planner.service import ServiceTime
 from planner.sim.engine import BIN_S
+from planner.sim.replications import SERIAL, Executor
 
 BAND = 0.95
 """Share of single runs within the bands drawn over time (for the eye; verdicts use `comparison`)."""
@@ -49,7 +50,7 @@ def validate(
     *,
     replicates: int = REPLICATES,
     alternative_replicates: int = FEWEST_REPLICATES,
-    cores: int = 1,
+    executor: Executor = SERIAL,
     on_done: Callable[[], object] = lambda: None,
 ) -> Validation:
     """Judge a run by `scenario`; run_scenario is the one it was made with (usually the same).
@@ -62,14 +63,14 @@ def validate(
         return _without_prediction(seen, reasons)
     on_trial = not _same(scenario.service_time, run_scenario.service_time)
     prediction = predict(
-        scenario, seen, replicates=replicates, cores=cores, use_known_service_times=not on_trial, on_done=on_done
+        scenario, seen, replicates=replicates, executor=executor, use_known_service_times=not on_trial, on_done=on_done
     )
     statistics = compare(seen, prediction)
     judged = judge(
         scenario,
         seen,
         replicates=alternative_replicates,
-        cores=cores,
+        executor=executor,
         use_known_service_times=not on_trial,
         on_done=on_done,
     )
@@ -87,13 +88,15 @@ def _same(one: ServiceTime, other: ServiceTime) -> bool:
 
 def validate_run(folder: RunFolder, scenario: Scenario) -> Validation:
     """Judge a run folder by a scenario on all cores, with a progress bar, and write validation.json into it."""
-    from planner.cli.simulation import cores, prepare_simulator, progress
+    from planner.cli.progress import progress
+    from planner.cli.simulation import prepare_simulator
+    from planner.executors import executor_for
     from planner.scenario_file import load
 
     run_scenario = load(str(folder.scenario))
     prepare_simulator()
-    with progress("validating", simulated_runs(scenario)) as advance:
-        validation = validate(folder, scenario, run_scenario, cores=cores(), on_done=advance)
+    with executor_for(None) as executor, progress("validating", simulated_runs(scenario)) as advance:
+        validation = validate(folder, scenario, run_scenario, executor=executor, on_done=advance)
     return kept(validation, folder)
 
 

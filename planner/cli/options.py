@@ -59,6 +59,29 @@ ReplicationsOption = Annotated[
     typer.Option("--replications", min=2, max=MOST_REPLICATIONS, metavar="N", help="Simulated runs of the scenario."),
 ]
 
+_WHERE = "Where it is computed (changes no result)"
+
+CoresOption = Annotated[
+    int | None,
+    typer.Option(
+        "--cores",
+        min=1,
+        max=1024,
+        metavar="N",
+        help="Of this machine. Default: all that the process may use.",
+        rich_help_panel=_WHERE,
+    ),
+]
+SchedulerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--scheduler",
+        metavar="tcp://HOST:PORT",
+        help="A running Dask cluster, instead of this machine's cores. Needs surgeproof\\[dask].",
+        rich_help_panel=_WHERE,
+    ),
+]
+
 
 def load_scenario(
     name_or_path: str,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from planner.cli.comparison_view import show_assumptions, show_what_ifs
+from planner.cli.estimates import cells
 from planner.cli.output import console, print_indented, print_table
 from planner.percent import percent
 
@@ -36,10 +38,16 @@ def show(document: dict[str, Any]) -> None:
         print_table(("cause of 503s", "share", "95 % interval"), _cause_rows(document["causes_503"]))
     if document["slo"]:
         show_slo(document["slo"])
+    if document.get("what_if"):
+        show_what_ifs(document)
+    if "assumptions" in document:
+        show_assumptions(document)
+    if "precision" in document:
+        print(precision_sentence(document))
     if document["interrupted"]:
-        print("Interrupted: these are the replications that were done.")
+        print("Interrupted: this is what was done.")
     print(
-        f"{document['replications']} replications, {document['requests']:,} requests "
+        f"{document['replications']:,} replications, {document['requests']:,} requests "
         f"in {document['engine_seconds']:.2f} s, seed {document['scenario']['seed']}"
     )
 
@@ -49,6 +57,27 @@ def show_slo(slo: dict[str, Any]) -> None:
     print(f"{_SLO_WORDS[slo['verdict']]} In the simulated runs of the scenario:")
     for reason in slo["reasons"]:
         print_indented(reason)
+
+
+def precision_sentence(document: dict[str, Any]) -> str:
+    """Whether the asked precision was reached, and if not, why not."""
+    precision, fraction = document["precision"], document["fraction_503"]
+    target, half_width = precision["target"], precision["half_width"]
+    if half_width is not None:
+        reached = f"±{percent(half_width)} of the fraction"
+    elif fraction["value"] > 0:
+        reached = "not resolved, too few runs saw a 503"
+    else:
+        reached = f"no 503 at all, so the fraction is below {percent(fraction['high'])}"
+    count = f"{document['replications']:,} replications"
+    if precision["stopped_by"] == "precision":
+        return f"Precision {percent(target)} reached after {count}: {reached}."
+    limit = {
+        "replications": ", the most that --replications allows",
+        "default_limit": ", where it ends without --replications",
+        "interrupt": "",
+    }[precision["stopped_by"]]
+    return f"Precision {percent(target)} not reached after {count}{limit}: {reached}."
 
 
 def _show_scenario(scenario: dict[str, Any]) -> None:
@@ -69,16 +98,7 @@ def _rows(document: dict[str, Any]) -> list[tuple[str, str, str, str]]:
         ("mean ready replicas", "mean_replicas", "{:.2f}".format),
         ("replica-hours", "replica_hours", "{:.3f}".format),
     ]
-    return [_row(name, document[key], form) for name, key, form in rows if document.get(key) is not None]
-
-
-def _row(name: str, estimate: dict[str, Any], form: Any) -> tuple[str, str, str, str]:
-    value, low, high = (form(estimate[key]) for key in ("value", "low", "high"))
-    if estimate["resolved"]:
-        return name, value, f"{low} to {high}", ""
-    if estimate["value"] == 0:
-        return name, "0", "", f"none in {estimate['replications']} runs"
-    return name, value, f"at most {high}", "not resolved: too few runs saw one"
+    return [(name, *cells(document[key], form)) for name, key, form in rows if document.get(key) is not None]
 
 
 def _cause_rows(causes: dict[str, Any]) -> list[tuple[str, str, str]]:

@@ -3,45 +3,36 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from planner.arrivals import Recorded
+import numpy as np
+
+from planner.cli.counterfactuals import INTERRUPTIONS, counterfactuals
 from planner.cli.output import console
-from planner.documents import estimate_document, measures_document, provenance, scenario_document, verdict_document
-from planner.measures import measure
-from planner.model import VerdictWord
+from planner.cli.progress import progress
+from planner.documents import measures_document, provenance, scenario_document, verdict_document
+from planner.errors import StoppedByLimit, WorkersLostError
+from planner.executors import executor_for
+from planner.measures import Counts, measure
+from planner.model import Estimate, VerdictWord
+from planner.percent import percent
+from planner.precision import default_most, is_precise, looks, relative_half_width
 from planner.scenario import Scenario
+from planner.scenario_file.what_if import WhatIf
 from planner.sim.compiled import is_cached
 from planner.sim.engine import ReplicateResult, compile_kernel
-from planner.sim.replications import DEFAULT_REPLICATIONS, replicate
+from planner.sim.replications import DEFAULT_REPLICATIONS, Executor, replicate
 from planner.slo import judge
-
-
-def cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-@contextmanager
-def progress(label: str, total: int) -> Iterator[Callable[[], None]]:
-    """A progress bar on stderr that appears only on a terminal; yields what to call when one piece is done."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(label, total=total)
-        yield lambda: bar.advance(task)
 
 
 def prepare_simulator() -> None:
     """Compile the simulator, once per installed version, and say so: it is not part of any measured time."""
     if not is_cached():
-        console.print("Compiling the simulator, once for this installed version (about half a minute) …")
+        console.print("Compiling the simulator, once for this installed version (about 15 seconds) …")
     _compile()
 
 
@@ -68,53 +59,119 @@ def _compile() -> None:
         raise KeyboardInterrupt
 
 
-def simulate(scenario: Scenario, replications: int | None = None) -> dict[str, Any]:
-    """The document of `surgeproof simulate`. Ctrl-C ends it early with the replications that are done."""
-    prepare_simulator()
-    results, engine_seconds, interrupted = _timed(scenario, replications or DEFAULT_REPLICATIONS)
-    measures = measure(scenario, results)
+def simulate(
+    scenario: Scenario,
+    replications: int | None = None,
+    *,
+    precision: float | None = None,
+    assumptions: bool = False,
+    what_ifs: Sequence[WhatIf] = (),
+    scheduler: str | None = None,
+    cores: int | None = None,
+) -> dict[str, Any]:
+    """The document of `surgeproof simulate`. Ctrl-C or the loss of all workers ends it early with what is done.
+
+    With a precision replications are added until it is reached, `replications` (or a default) at most.
+    """
+    with executor_for(scheduler, cores) as executor:
+        prepare_simulator()
+        run = _simulated(scenario, replications, precision, executor)
+        counts, ended_by = Counts.of(run.results), run.ended_by
+        beside: dict[str, Any] = {}
+        if ended_by is None:
+            beside, ended_by = counterfactuals(scenario, counts, executor, assumptions=assumptions, what_ifs=what_ifs)
+    measures = measure(scenario, run.results)
     return {
         "command": "simulate",
         "scenario": scenario_document(scenario),
         **measures_document(measures),
-        **({} if interrupted else _other_reading_of_stamps(scenario, len(results))),
+        **({} if precision is None else {"precision": _precision_document(run, precision, counts, replications)}),
+        **beside,
         "slo": verdict_document(None if scenario.slo is None else judge(scenario.slo, measures)),
-        "engine_seconds": engine_seconds,
-        "requests_per_second": measures.requests / engine_seconds,
-        "interrupted": interrupted,
+        "engine_seconds": run.engine_seconds,
+        "requests_per_second": measures.requests / run.engine_seconds,
+        "interrupted": ended_by is not None,
+        "workers_lost": str(ended_by) if isinstance(ended_by, WorkersLostError) else None,
         "warnings": list(scenario.warnings),
         "provenance": provenance(scenario.seed),
     }
 
 
 def exit_code(document: dict[str, Any]) -> int:
-    """0: the SLO is kept or there is none, 1: broken, 3: undecided, 130: interrupted."""
+    """0: the SLO is kept or there is none, 1: broken, 3: undecided, 4: the user's limit, 130: interrupted."""
+    if document["workers_lost"]:
+        return WorkersLostError.exit_code
     if document["interrupted"]:
         return 130
+    if document.get("precision", {}).get("stopped_by") == "replications":
+        return StoppedByLimit.exit_code
     return 0 if document["slo"] is None else VerdictWord(document["slo"]["verdict"]).exit_code
 
 
-def _other_reading_of_stamps(scenario: Scenario, replications: int) -> dict[str, Any]:
-    """A trace with stamps of whole seconds leaves open where in its second a request came: the other extreme's 503s."""
-    arrivals = scenario.arrivals
-    if not isinstance(arrivals, Recorded) or arrivals.start_of_second_s is None:
-        return {}
-    at_start = Recorded(arrivals.start_of_second_s, arrivals.source)
-    results = list(replicate(dataclasses.replace(scenario, arrivals=at_start), replications, cores()))
-    return {"fraction_503_stamps_at_start_of_second": estimate_document(measure(scenario, results).fraction_503)}
+@dataclass(frozen=True, kw_only=True)
+class _Run:
+    results: list[ReplicateResult]
+    engine_seconds: float
+    ended_by: BaseException | None
 
 
-def _timed(scenario: Scenario, count: int) -> tuple[list[ReplicateResult], float, bool]:
+def _simulated(scenario: Scenario, replications: int | None, precision: float | None, executor: Executor) -> _Run:
+    """All replications, or with a precision those that it needs; when interrupted those that are done."""
+    label = f"simulating {scenario.name}"
     results: list[ReplicateResult] = []
+    ended_by: BaseException | None = None
+
+    def is_enough() -> bool:
+        if precision is None:
+            return False
+        estimate = Counts.of(results).fraction_503
+        advance(f"{label}, {_so_far(estimate)}, wanted ±{percent(precision)}", steps=0)
+        return is_precise(estimate, precision)
+
+    total = None if precision is not None else replications or DEFAULT_REPLICATIONS
+    ends = looks(replications or default_most(scenario.arrivals.expected_count)) if total is None else iter([total])
     started = time.perf_counter()
-    interrupted = False
-    with progress(f"simulating {scenario.name}", count) as advance:
+    with progress(label, total) as advance:
         try:
-            for result in replicate(scenario, count, cores()):
-                results.append(result)
+            for result in _staged(scenario, ends, executor, is_enough):
+                results.append(_without_bins(result))
                 advance()
-        except KeyboardInterrupt:
+        except INTERRUPTIONS as interruption:
             if len(results) < 2:
                 raise
-            interrupted = True
-    return results, time.perf_counter() - started, interrupted
+            ended_by = interruption
+    return _Run(results=results, engine_seconds=time.perf_counter() - started, ended_by=ended_by)
+
+
+def _staged(
+    scenario: Scenario, ends: Iterator[int], executor: Executor, is_enough: Callable[[], bool]
+) -> Iterator[ReplicateResult]:
+    """Replicates 0, 1, 2, … up to one of the ends at which there are enough, or the last end."""
+    done = 0
+    for end in ends:
+        yield from replicate(scenario, end - done, executor, first=done)
+        done = end
+        if is_enough():
+            return
+
+
+def _without_bins(result: ReplicateResult) -> ReplicateResult:
+    """Counts over time, which no estimate needs, would take megabytes for each run of a day."""
+    counts, times = np.empty(0, dtype=np.int64), np.empty(0)
+    return dataclasses.replace(result, bin_requests=counts, bin_503=counts, bin_ready=times, bin_desired=times)
+
+
+def _so_far(estimate: Estimate) -> str:
+    half_width = relative_half_width(estimate)
+    return "too few 503s yet" if half_width is None else f"±{percent(half_width)}"
+
+
+def _precision_document(run: _Run, target: float, counts: Counts, replications: int | None) -> dict[str, Any]:
+    half_width = relative_half_width(counts.fraction_503)
+    if half_width is not None and half_width <= target:
+        stopped_by = "precision"
+    elif run.ended_by is not None:
+        stopped_by = "interrupt"
+    else:
+        stopped_by = "default_limit" if replications is None else "replications"
+    return {"target": target, "half_width": half_width, "stopped_by": stopped_by}

@@ -96,7 +96,7 @@ def _background(report: RunReport) -> dict[str, Any]:
         "rule_bound": bound(settings.rule_bound(report.scenario)),
         "rule_target": bound(deployment.target_utilization_percent / 100),
         "used": settings.used(deployment),
-        "assumptions": settings.assumption_rows(deployment),
+        "assumptions": settings.assumption_rows(report.scenario),
         "is_lab": report.is_lab,
         "provenance": tables.provenance_rows(report),
     }

@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from planner.assumptions import ASSUMPTIONS
 from planner.azureml import SETTINGS
 from planner.model import Api, Autoscaler, Deployment
 from planner.replicas import Sizing
 from planner.report.data import RunReport
 from planner.report.numbers import bound, interval, percent, plain, rate, time
 from planner.report.tables import Row
-from planner.scaling.azureml_fe import window_ticks
 from planner.scenario import Scenario
 
 BUSIEST_S = 10.0
@@ -63,7 +63,7 @@ _MEANINGS = {
     "refresh_period_s": "Time between two looks of the autoscaler.",
     "max_concurrent_requests": "Requests that the router gives to one replica at a time (its slots).",
     "max_request_wait_s": "How long a request may wait for a slot before it gets 503.",
-    "scoring_timeout_s": "How long a replica may take for its answer before the client gets 504.",
+    "scoring_timeout_s": "How long an answer may take before the client gets 504.",
     "num_replicas": "Replicas, always: there is no autoscaler.",
 }
 
@@ -147,27 +147,13 @@ def scenario_rows(report: RunReport) -> list[Row]:
     return rows
 
 
-def assumption_rows(deployment: Deployment) -> list[Row]:
-    """Choices that no source documents: what the model does, and what else it could do (docs/model.md)."""
-    d = deployment
-    window = "none: the instant of its look" if d.utilization_window_s == 0 else time(d.utilization_window_s)
-    rows = [
-        Row("Which replica", "the ready one with the fewest requests", "Azure names no rule for the choice"),
-        Row("Scoring timeout", "runs from the dispatch to the end of the answer", "the queue is not part of it"),
-        Row("when_no_replica_is_ready", d.when_no_replica_is_ready, "wait or reject"),
-        Row("worker_busy_after_504", _yes(d.worker_busy_after_504), "whether work goes on after its client got 504"),
-        Row("slot_busy_after_504", _yes(d.slot_busy_after_504), "whether its slot is held until the work ends"),
+def assumption_rows(scenario: Scenario) -> list[Row]:
+    """Choices that no source documents and that can matter here, and what else the model could do."""
+    return [
+        Row(a.setting.rpartition(".")[2], str(a.value(scenario)).lower(), f"{a.unknown}; readings: {a.choices}")
+        for a in ASSUMPTIONS
+        if a.moot(scenario) is None
     ]
-    if d.autoscaler is Autoscaler.AZUREML_FE:
-        delay = window_ticks(d) * d.refresh_period_s
-        rows += [
-            Row("utilization_window", window, "over which the autoscaler averages the utilization"),
-            Row("utilization_over", d.utilization_over, "current (ready and starting) or ready replicas"),
-            Row("scale_down_rule", d.scale_down_rule, "window_max or timer_then_jump"),
-            Row("Scale-down delay", time(delay), "how long fewer replicas must suffice before some are removed"),
-            Row("scale_step", d.scale_step, "jump, or one replica at a time"),
-        ]
-    return [Row(label, str(value), note) for label, value, note in rows]
 
 
 def used(deployment: Deployment) -> str:
@@ -180,7 +166,3 @@ def used(deployment: Deployment) -> str:
 
 def _milliseconds(seconds: float) -> str:
     return f"{seconds * 1e3:,.6g}\u00a0ms"
-
-
-def _yes(value: bool) -> str:
-    return "yes" if value else "no"

@@ -9,7 +9,7 @@ from planner.model import Deployment
 from planner.scenario_file.problems import Problems
 
 MOST_REQUESTS = 100_000_000
-"""Expected in one run: half a minute of simulation. A router takes 5,000 a second, which is this many in 5.5 hours."""
+"""Expected in one run: ten seconds of simulation. A router takes 5,000 a second, which is this many in 5.5 hours."""
 
 MOST_SWITCHES = 1_000_000
 """Of phase, expected in one run: each run holds all its phases in memory."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,27 +14,37 @@ from planner.scenario_file.yaml_text import scalar
 
 
 def override(document: Mapping[str, Any], overrides: Mapping[str, object]) -> dict[str, Any]:
-    """A copy of the document with the values at dotted paths replaced. Text is read as YAML reads a word.
+    """A copy of the document with the values at dotted paths (`traffic.rate[1].rps`) replaced.
 
-    An Azure setting replaces its other name too. A duration cuts or extends the rates and the trace with it: a ramp
-    keeps its slope, the last rate holds.
+    Text is read as YAML reads a word. An Azure setting replaces its other name too. A duration cuts or extends the
+    rates and the trace with it: a ramp keeps its slope, the last rate holds.
     """
     result: dict[str, Any] = copy.deepcopy(dict(document))
     for dotted_path, given in overrides.items():
         value = scalar(given) if isinstance(given, str) else given
-        *parents, key = dotted_path.split(".")
+        *parents, key = steps(dotted_path)
         holder: Any = result
         for parent in parents:
-            holder = holder.setdefault(parent, {}) if isinstance(holder, dict) else None
-        if not isinstance(holder, dict):
+            holder = holder.setdefault(parent, {}) if isinstance(holder, dict) else value_at(holder, (parent,))
+        if not holds(holder, key):
             continue  # the file's own mistake, which will be reported
         if parents == ["deployment"]:
-            for other in _other_names(key):
+            for other in _other_names(str(key)):
                 holder.pop(other, None)
         if dotted_path == "duration":
             _fit(result, value)
         holder[key] = value
     return result
+
+
+def steps(dotted_path: str) -> tuple[str | int, ...]:
+    """traffic.rate[1].rps -> traffic, rate, 1, rps"""
+    return tuple(int(step[1:-1]) if step[0] == "[" else step for step in re.findall(r"\[\d+\]|[^.\[]+", dotted_path))
+
+
+def holds(holder: Any, step: str | int) -> bool:
+    """Whether a value can be set there: in a mapping anywhere, in a list where there is one."""
+    return isinstance(holder, dict) or (isinstance(holder, list) and step in range(len(holder)))
 
 
 def _other_names(name: str) -> set[str]:

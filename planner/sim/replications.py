@@ -1,41 +1,55 @@
-"""Many replicates of a scenario, in order, on the cores given.
-
-Threads are enough: the kernel and numpy's generators release the interpreter's lock, and results come back in the
-order of their replicates, so the number of cores cannot change a result.
-"""
+"""Many replicates of a scenario, in order, by whatever executes them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Protocol, TypeVar
 
+from planner.errors import WorkersLostError
 from planner.scenario import Scenario
 from planner.sim.engine import ReplicateResult, simulate_replicate
 
-T = TypeVar("T")
+Task = TypeVar("Task")
+R = TypeVar("R")
 
 DEFAULT_REPLICATIONS = 100
 
 
-def in_order(make: Callable[[int], T], count: int, cores: int) -> Iterator[T]:
-    """make(0), make(1), … make(count - 1), computed `cores` at a time, yielded in order, few kept in memory."""
-    if cores == 1:
-        yield from map(make, range(count))
-        return
-    with ThreadPoolExecutor(cores) as pool:
-        numbers = iter(range(count))
-        waiting = [pool.submit(make, number) for number in islice(numbers, 2 * cores)]
-        try:
-            while waiting:
-                yield waiting.pop(0).result()
-                waiting.extend(pool.submit(make, number) for number in islice(numbers, 1))
-        finally:
-            for future in waiting:
-                future.cancel()
+class Executor(Protocol):
+    """Computes a function of many tasks, wherever; `planner.executors` has worker processes and Dask."""
+
+    @property
+    def workers(self) -> int: ...
+
+    def in_order(self, function: Callable[[Task], R], tasks: Iterable[Task]) -> Iterator[R]:
+        """function(task) for each task, in the order of the tasks, few kept in memory.
+
+        Closing the generator cancels the rest. What is computed must not depend on where or with how many workers.
+        """
+        ...
 
 
-def replicate(scenario: Scenario, replications: int, cores: int = 1) -> Iterator[ReplicateResult]:
-    """The results of replicates 0 to replications - 1."""
-    return in_order(lambda number: simulate_replicate(scenario, number), replications, cores)
+class Serial:
+    """One task after the other, here."""
+
+    workers = 1
+
+    def in_order(self, function: Callable[[Task], R], tasks: Iterable[Task]) -> Iterator[R]:
+        yield from map(function, tasks)
+
+
+SERIAL = Serial()
+
+
+def replicate(
+    scenario: Scenario, replications: int, executor: Executor = SERIAL, *, first: int = 0
+) -> Iterator[ReplicateResult]:
+    """The results of replicates first to first + replications - 1."""
+    try:
+        yield from executor.in_order(partial(simulate_replicate, scenario), range(first, first + replications))
+    except WorkersLostError as lost:
+        if not lost.tasks:
+            raise
+        which = "replicate " + " to ".join(str(n) for n in sorted({lost.tasks[0], lost.tasks[-1]}))
+        raise WorkersLostError(f"{scenario.name}, {which}: {lost}", lost.tasks) from None

@@ -21,7 +21,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from loadtest.child import child_environment, module_command
 from loadtest.replay import run as run_module
 from loadtest.replay import session
 from loadtest.replay.progress import Progress
@@ -29,6 +28,7 @@ from loadtest.replay.run import ReplayResult, replay
 from loadtest.replay.segment import read_segment
 from loadtest.runfolder import RunFolder, open_run_folder
 from loadtest.schedule import build_schedule, read_schedule, write_schedule
+from planner.child import child_environment, module_command
 from planner.model import NO_CAUSE, Cause, Outcome
 from planner.scenario import Scenario
 from planner.scenario_file import load

@@ -16,6 +16,7 @@ from loadtest.validate.observed import mean_in_bins, observe
 from loadtest.validate.prediction import FEWEST_REPLICATES, predict
 from loadtest.validate.verdict import Validation, kept, validate
 from planner.errors import InputError
+from planner.executors import executor_for
 from planner.model import ReplicaLog, Verdict, VerdictWord
 from planner.records import write_replicas, write_requests
 from planner.scenario import Scenario
@@ -31,7 +32,7 @@ def quickstart() -> Scenario:
 
 def judged(folder_path: Path, scenario: Scenario, *, by: Scenario | None = None, **world: Any) -> Validation:
     folder = write_run(folder_path / "run", scenario, **world)
-    return validate(folder, by or scenario, scenario, alternative_replicates=200, cores=2)
+    return validate(folder, by or scenario, scenario, alternative_replicates=200)
 
 
 def with_deployment(scenario: Scenario, **settings: Any) -> Scenario:
@@ -218,9 +219,10 @@ def test_a_correct_model_fails_as_seldom_as_promised(tmp_path: Path, quickstart:
     """
     assert ERROR_RATE == 0.01
     failures = 0
-    for number in range(40):
-        folder = write_run(tmp_path / str(number), quickstart, number=number)
-        seen = observe(folder, quickstart)
-        prediction = predict(quickstart, seen, replicates=FEWEST_REPLICATES, cores=2)
-        failures += not all(statistic.is_inside for statistic in compare(seen, prediction))
+    with executor_for(None) as executor:
+        for number in range(40):
+            folder = write_run(tmp_path / str(number), quickstart, number=number)
+            seen = observe(folder, quickstart)
+            prediction = predict(quickstart, seen, replicates=FEWEST_REPLICATES, executor=executor)
+            failures += not all(statistic.is_inside for statistic in compare(seen, prediction))
     assert failures < 4

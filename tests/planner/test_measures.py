@@ -15,6 +15,7 @@ from planner.measures import (
     CLUSTER,
     bucket_value_s,
     clopper_pearson_high,
+    difference,
     fraction,
     mean,
     quantile,
@@ -65,6 +66,45 @@ def test_resolved_needs_thirty_replications_with_hits_or_all(saw: int, replicati
 def test_a_fraction_of_no_requests_is_refused() -> None:
     with pytest.raises(NoVerdictError, match="nothing to estimate"):
         fraction(np.zeros(5), np.zeros(5))
+
+
+def test_difference_is_that_of_pairs() -> None:
+    generator = np.random.default_rng(4)
+    trials = generator.poisson(1000, 60).astype(float)
+    hits = generator.binomial(200, 0.4, 60).astype(float)
+    other = hits + generator.binomial(20, 0.5, 60)
+    estimate = difference(hits, trials, other, 2 * trials)
+    p, q = hits.sum() / trials.sum(), other.sum() / (2 * trials).sum()
+    effects = (other - q * 2 * trials) / (2 * trials.mean()) - (hits - p * trials) / trials.mean()
+    spread = stats.t.ppf(0.975, 59) * stats.sem(effects)
+    assert estimate.value == pytest.approx(q - p)
+    assert (estimate.low, estimate.high) == pytest.approx((q - p - spread, q - p + spread))
+    assert estimate.resolved
+
+
+def test_what_pairs_have_in_common_cancels() -> None:
+    hits, trials = np.arange(40) * 10.0, np.full(40, 1000.0)
+    estimate = difference(hits, trials, hits + 5, trials)
+    assert (estimate.low, estimate.value, estimate.high) == pytest.approx((0.005, 0.005, 0.005))
+    alone = fraction(hits, trials)
+    assert alone.high - alone.low > 0.07
+
+
+@pytest.mark.parametrize("differ", [0, 1, 29])
+def test_a_difference_in_few_pairs_is_bounded_both_ways(differ: int) -> None:
+    hits, trials = np.arange(100.0), np.full(100, 1000.0)
+    estimate = difference(hits, trials, hits + (np.arange(100) < differ), trials)
+    reach = clopper_pearson_high(differ, 100) * CLUSTER / 1000
+    assert not estimate.resolved
+    assert estimate.low == pytest.approx(-reach)
+    assert estimate.high >= reach
+    assert difference(hits, trials, hits + (np.arange(100) < 30), trials).resolved
+
+
+def test_the_difference_of_one_pair_is_unknown() -> None:
+    one = np.array([5.0]), np.array([100.0])
+    estimate = difference(*one, *one)
+    assert (estimate.low, estimate.high, estimate.resolved) == (-1.0, 1.0, False)
 
 
 def test_mean_and_share_have_t_intervals() -> None:

@@ -16,7 +16,7 @@ from planner.cli import root, simulation
 from planner.model import Cause
 from planner.scenario import Scenario
 from planner.sim.engine import ReplicateResult
-from planner.sim.replications import replicate
+from planner.sim.replications import Executor, replicate
 
 SCENARIO = """
 schema_version: 1
@@ -81,8 +81,8 @@ def test_the_table_says_what_the_document_says(tmp_path: Path, capsys: pytest.Ca
 def test_ctrl_c_keeps_the_replications_that_are_done(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, done: int
 ) -> None:
-    def interrupted(plan: Scenario, count: int, cores: int) -> Iterator[ReplicateResult]:
-        for number, result in enumerate(replicate(plan, count, cores)):
+    def interrupted(plan: Scenario, count: int, executor: Executor, *, first: int) -> Iterator[ReplicateResult]:
+        for number, result in enumerate(replicate(plan, count, executor, first=first)):
             if number == done:
                 signal.raise_signal(signal.SIGINT)
             yield result
@@ -94,6 +94,23 @@ def test_ctrl_c_keeps_the_replications_that_are_done(
         assert shown == "", "one replication has no interval"
     else:
         assert (json.loads(shown)["replications"], json.loads(shown)["interrupted"]) == (25, True)
+
+
+def test_the_warm_up_is_left_out_of_all_but_the_paid_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "small.yaml"
+    text = SCENARIO.format(rps=60, max_503="50%").replace(
+        "{from: 0s, rps: 60}", "{from: 0s, rps: 60}, {from: 5s, rps: 1}"
+    )
+    path.write_text(text + "warm_up: 8s\n")
+    said = document(capsys, str(path), "--replications", "30")[1]
+    assert said["requests"] == pytest.approx(30 * 22, rel=0.15)
+    assert said["fraction_503"]["value"] < 0.01
+    assert said["fraction_of_runs_within_slo"]["value"] == 1
+    assert said["latency_p99_s"]["value"] < 1.5
+    assert said["mean_replicas"]["value"] == pytest.approx(3)
+    assert said["replica_hours"]["value"] == pytest.approx(3 * 30 / 3600)
+    path.write_text(text)
+    assert document(capsys, str(path), "--replications", "30")[1]["fraction_503"]["value"] > 0.5
 
 
 @pytest.mark.parametrize("breaks", [False, True])

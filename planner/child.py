@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-import loadtest
+import planner
 
 
 def module_command(module: str) -> list[str]:
@@ -16,5 +16,5 @@ def module_command(module: str) -> list[str]:
 
 def child_environment() -> dict[str, str]:
     """This environment, in which our packages can be imported."""
-    root = str(Path(loadtest.__file__).resolve().parent.parent)
+    root = str(Path(planner.__file__).resolve().parent.parent)
     return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))}

@@ -1,0 +1,79 @@
+"""How comparisons with other scenarios look in a terminal: what-ifs, and the readings of assumptions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from planner.cli.estimates import cells, difference_cells
+from planner.cli.output import console, print_indented, print_table
+from planner.percent import percent
+
+_COLUMNS = ("requests that get 503", "95 % interval", "difference in points", "95 % interval", "")
+
+
+def show_what_ifs(document: dict[str, Any]) -> None:
+    """The scenario as it is and with single values replaced: 503s and their causes."""
+    what_ifs = document["what_if"]
+    for what_if in what_ifs:
+        for warning in what_if["warnings"]:
+            console.print(f"warning: with {what_if['what_if']}: {warning}", markup=False, soft_wrap=True)
+    rows = [(what_if["what_if"], *_compared(what_if)) for what_if in what_ifs]
+    print_table(("what if", *_COLUMNS), [("as it is", *_as_it_is(document)), *rows])
+    if not all(what_if["same_random_numbers"] for what_if in what_ifs):
+        print_indented("Another seed means other random numbers: that difference is one of chance.")
+    for what_if in what_ifs:
+        if causes := _cause_rows(document["causes_503"], what_if["causes_503"]):
+            print_table(("cause of 503s", "as it is", "95 % interval", what_if["what_if"], "95 % interval"), causes)
+
+
+def _cause_rows(before: dict[str, Any], after: dict[str, Any]) -> list[tuple[str, ...]]:
+    """Of the causes that either has."""
+    return [
+        (cause, *_share(before[cause]), *_share(after[cause]))
+        for cause in before
+        if any(share is not None and share["value"] > 0 for share in (before[cause], after[cause]))
+    ]
+
+
+def show_assumptions(document: dict[str, Any]) -> None:
+    """The 503s under each reading of what no source documents, on the same random numbers."""
+    rows = [
+        (_short(row["setting"]), _word(row["value"]), *_compared(row))
+        for row in document["assumptions"]
+        if row["cannot_matter"] is None
+    ]
+    print_table(("assumption", "instead", *_COLUMNS), [("as it is", "", *_as_it_is(document)), *rows])
+    for reason, names in _moot(document["assumptions"]).items():
+        print_indented(f"{', '.join(names)}: cannot matter, {reason}")
+
+
+def _moot(rows: list[dict[str, Any]]) -> dict[str, list[str]]:
+    """What cannot matter, by reason."""
+    names: dict[str, list[str]] = {}
+    for row in rows:
+        if row["cannot_matter"] is not None:
+            word = "" if row["value"] is None else f" {_word(row['value'])}"
+            names.setdefault(row["cannot_matter"], []).append(f"{_short(row['setting'])}{word}")
+    return names
+
+
+def _as_it_is(document: dict[str, Any]) -> tuple[str, ...]:
+    return (*cells(document["fraction_503"], percent)[:2], "", "", "")
+
+
+def _compared(comparison: dict[str, Any]) -> tuple[str, ...]:
+    return (*cells(comparison["fraction_503"], percent)[:2], *difference_cells(comparison["difference"]))
+
+
+def _share(estimate: dict[str, Any] | None) -> tuple[str, str]:
+    if estimate is None:
+        return "", ""
+    return percent(estimate["value"]), f"{percent(estimate['low'])} to {percent(estimate['high'])}"
+
+
+def _short(setting: str) -> str:
+    return setting.rpartition(".")[2]
+
+
+def _word(value: object) -> str:
+    return str(value).lower()

@@ -1,0 +1,99 @@
+"""Other scenarios on the random numbers of one that is simulated already: what-ifs and the readings of assumptions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from planner.assumptions import STAMPS, Alternative, alternatives
+from planner.cli.progress import progress
+from planner.comparison import ReplicateCounts, count_503s
+from planner.documents import comparison_document
+from planner.errors import WorkersLostError
+from planner.measures import Counts, difference
+from planner.scenario import Scenario
+from planner.scenario_file.what_if import WhatIf
+from planner.sim.replications import Executor
+
+INTERRUPTIONS = (KeyboardInterrupt, WorkersLostError)
+"""What ends a simulation early; what is done is kept."""
+
+
+def counterfactuals(
+    scenario: Scenario, base: Counts, executor: Executor, *, assumptions: bool, what_ifs: Sequence[WhatIf]
+) -> tuple[dict[str, Any], BaseException | None]:
+    """What the document of `simulate` says of other scenarios, and what ended it with those that are done.
+
+    base: the counts of the scenario itself. The other reading of a trace's stamps is always among them.
+    """
+    readings = [a for a in alternatives(scenario) if assumptions or a.assumption.setting == STAMPS]
+    others = [w.scenario for w in what_ifs] + [a.scenario for a in readings if a.moot is None]
+    done, ended_by = _compare(base, others, executor, f"comparing {scenario.name}")
+    compared = iter(done)
+    parts: dict[str, Any] = {}
+    if what_ifs:
+        documents = zip(what_ifs, compared, strict=False)
+        parts["what_if"] = [_what_if_document(what_if, scenario) | said for what_if, said in documents]
+    rows = [
+        _assumption_document(reading, scenario) | said
+        for reading in readings
+        if (said := _NOTHING if reading.moot else next(compared, None)) is not None
+    ]
+    if assumptions:
+        parts["assumptions"] = rows
+    for row in rows:
+        if row["setting"] == STAMPS and row["fraction_503"]:
+            parts["fraction_503_stamps_at_start_of_second"] = row["fraction_503"]
+    return parts, ended_by
+
+
+_NOTHING: dict[str, Any] = {"fraction_503": None, "difference": None, "causes_503": None}
+
+
+def _assumption_document(reading: Alternative, scenario: Scenario) -> dict[str, Any]:
+    assumption = reading.assumption
+    return {
+        "setting": assumption.setting,
+        "unknown": assumption.unknown,
+        "value": reading.value,
+        "default": next(iter(assumption.readings(scenario)), None),
+        "scenario_value": assumption.value(scenario),
+        "cannot_matter": reading.moot,
+    }
+
+
+def _what_if_document(what_if: WhatIf, scenario: Scenario) -> dict[str, Any]:
+    return {
+        "what_if": what_if.text,
+        "setting": what_if.setting,
+        "value": what_if.value,
+        "same_random_numbers": what_if.same_random_numbers,
+        "warnings": [w for w in what_if.scenario.warnings if w not in scenario.warnings],
+    }
+
+
+def _compare(
+    base: Counts, scenarios: Sequence[Scenario], executor: Executor, label: str
+) -> tuple[list[dict[str, Any]], BaseException | None]:
+    """A document for each scenario; an interruption ends it with the replicates that are done."""
+    replications = len(base)
+    tasks = [(which, replicate) for which in range(len(scenarios)) for replicate in range(replications)]
+    counted: list[ReplicateCounts] = []
+    ended_by: BaseException | None = None
+    with progress(label, len(tasks)) as advance:
+        try:
+            for counts in executor.in_order(partial(count_503s, scenarios), tasks):
+                counted.append(counts)
+                advance()
+        except INTERRUPTIONS as interruption:
+            ended_by = interruption
+    each = [counted[i : i + replications] for i in range(0, len(counted), replications)]
+    return [_compared(base, Counts.of(counts)) for counts in each if len(counts) > 1], ended_by
+
+
+def _compared(base: Counts, other: Counts) -> dict[str, Any]:
+    base = base.first(len(other))
+    return comparison_document(
+        other.fraction_503, difference(base.n_503, base.n, other.n_503, other.n), other.causes_503
+    )
