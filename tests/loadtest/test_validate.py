@@ -196,7 +196,7 @@ def test_agreement_on_nothing_is_undecided(tmp_path: Path, quickstart: Scenario)
 
 
 def test_an_interval_that_reaches_zero_and_is_wide_is_undecided(tmp_path: Path, quickstart: Scenario) -> None:
-    rare = with_deployment(quickstart, min_replicas=7, max_request_wait_s=1.0)
+    rare = with_deployment(quickstart, min_replicas=6, max_request_wait_s=1.0)
     document = judged(tmp_path, rare).document
     predicted = document["predicted"]["fraction_503"]
     assert predicted["prediction_low"] == 0 < predicted["value"]
