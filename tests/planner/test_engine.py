@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from planner.arrivals import Renewal
-from planner.model import Autoscaler, Deployment, DispatchRule, Outcome
+from planner.model import Autoscaler, Deployment, DispatchRule, FloatArray, Outcome
 from planner.rates import RateProfile
 from planner.scenario import Scenario
 from planner.service import Deterministic, Exponential, Lognormal
+from planner.sim import kernel
 from planner.sim.engine import ReplicateResult, simulate_replicate, simulate_requests
+from planner.sim.layout import Output, State, make_settings, new_output, new_state
 from planner.sim.replications import replicate
 from tests.reference.simulator import simulate
 
@@ -98,6 +100,31 @@ def test_more_replicas_than_a_word_has_bits(slots_per_replica: int, rule: Dispat
     np.testing.assert_array_equal(result.requests.replica, np.array(expected.replica))
     np.testing.assert_array_equal(result.requests.finish_s, np.array(expected.finish_s))
     assert result.requests.replica.max() > 1060
+
+
+def test_a_copied_state_goes_on_as_the_one_it_was_copied_from() -> None:
+    """What splitting needs: from one state two futures, the same with the same requests, else their own."""
+    scenario = burst()
+    settings = make_settings(scenario.deployment, scenario.duration_s, 0.0, 1.0)
+    state, out = new_state(scenario.deployment, settings), new_output(settings)
+    generator = np.random.default_rng(8)
+    arrivals, services, colds = np.sort(generator.uniform(0, 30, 300)), generator.exponential(0.8, 300), np.ones(500)
+
+    def go_on(state: State, out: Output, services: FloatArray, *, is_last: bool) -> Output:
+        times = arrivals[200:] if is_last else arrivals[:200]
+        why, taken = kernel.advance(settings.packed(), state, out, times.copy(), services, is_last, colds, 0)
+        assert (why, taken) == (kernel.DONE if is_last else kernel.NEED_ARRIVALS, len(times))
+        return out
+
+    go_on(state, out, services[:200], is_last=False)
+    states, outs = [state.copy() for _ in range(3)], [Output(*(a.copy() for a in out)) for _ in range(3)]
+    counts = [
+        go_on(state, out, services[200:] * factor, is_last=True).counts
+        for state, out, factor in zip(states, outs, (1.0, 3.0, 1.0), strict=True)
+    ]
+    np.testing.assert_array_equal(counts[0], counts[2])
+    assert (counts[0] != counts[1]).any()
+    np.testing.assert_array_equal(go_on(state, out, services[200:], is_last=True).counts, counts[0])
 
 
 def test_a_replicate_can_be_made_again_alone() -> None:
