@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from planner.arrivals import Recorded
 from planner.model import (
+    V1_SCALE_DOWN_DELAY_S,
     V2_SCALE_DOWN_TICKS,
     Api,
     Autoscaler,
@@ -22,10 +23,12 @@ from planner.model import (
     UtilizationOver,
     WhenNoReplica,
 )
-from planner.scaling.azureml_fe import V1_SCALE_DOWN_DELAY_S, window_ticks
 from planner.scenario import Scenario
 
 STAMPS = "traffic.arrivals.trace.one_second_stamps"
+
+LONG_WINDOW_S = 60.0
+"""The utilization window that is tried beside that of one look."""
 
 Value = str | bool
 """Of a setting, as a scenario file writes it."""
@@ -145,20 +148,24 @@ def _seconds(value_s: float) -> str:
 
 
 def _windows(scenario: Scenario) -> dict[Value, Scenario]:
-    windows_s = (0.0, scenario.deployment.refresh_period_s, 60.0)
+    windows_s = (0.0, scenario.deployment.refresh_period_s, LONG_WINDOW_S)
     return {_seconds(w): _changed(scenario, utilization_window_s=w) for w in windows_s}
 
 
 def _delay_s(deployment: Deployment) -> float:
     if deployment.scale_down_delay_s is not None:
         return deployment.scale_down_delay_s
-    return window_ticks(deployment) * deployment.refresh_period_s
+    return _default_delay_s(deployment.api, deployment)
+
+
+def _default_delay_s(api: Api, deployment: Deployment) -> float:
+    return V1_SCALE_DOWN_DELAY_S if api is Api.V1 else V2_SCALE_DOWN_TICKS * deployment.refresh_period_s
 
 
 def _delays(scenario: Scenario) -> dict[Value, Scenario]:
-    delays_s = [V2_SCALE_DOWN_TICKS * scenario.deployment.refresh_period_s, V1_SCALE_DOWN_DELAY_S]
-    if scenario.deployment.api is Api.V1:
-        delays_s.reverse()
+    deployment = scenario.deployment
+    apis = sorted(Api, key=lambda api: api is not deployment.api)
+    delays_s = [_default_delay_s(api, deployment) for api in apis]
     return {_seconds(d): _changed(scenario, scale_down_delay_s=d) for d in delays_s}
 
 

@@ -21,8 +21,9 @@ MOST_PER_REPLICA = 10_000
 SHORTEST_PERIOD_S = 1e-3
 """Bounds that no deployment reaches; beyond them a simulation would only run out of memory or time."""
 
+V1_SCALE_DOWN_DELAY_S = 60.0
 V2_SCALE_DOWN_TICKS = 20
-"""Ticks in the scale-down window of `api: v2` ("around 20 times of the scale up refresh interval")."""
+"""The scale-down window of `api: v1`, and of `api: v2` in ticks: "around 20 times of the scale up refresh interval"."""
 
 
 class Api(StrEnum):

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from planner.model import (
+    V1_SCALE_DOWN_DELAY_S,
     V2_SCALE_DOWN_TICKS,
     Api,
     Deployment,
@@ -13,8 +14,7 @@ from planner.model import (
     ScaleStep,
     UtilizationOver,
 )
-
-V1_SCALE_DOWN_DELAY_S = 60.0
+from planner.model import Autoscaler as AutoscalerName
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ class Autoscaler:
         else:
             lowest = self._timer_then_jump(tick, desired, current)
         replicas = desired if desired > current else min(current, lowest)
-        if limits.scale_step is ScaleStep.ONE:
+        if limits.scale_step is ScaleStep.ONE and limits.autoscaler is not AutoscalerName.FIXED:
             replicas = min(max(replicas, current - 1), current + 1)
         return Decision(tick=tick, signal=signal, unclamped=unclamped, desired=desired, replicas=replicas)
 

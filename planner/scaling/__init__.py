@@ -1,7 +1,6 @@
 """Autoscaling policies: small compiled functions chosen by an integer code, one policy a file.
 
-To add one: a file with a compiled `decide`, a code and a branch below, a member of `planner.model.Autoscaler`, and a
-row in the tests of the reference simulator.
+CONTRIBUTING.md says how to add one.
 """
 
 from planner.model import Autoscaler, Deployment, ScaleDownRule, ScaleStep, UtilizationOver
@@ -40,10 +39,5 @@ new_memory = azureml_fe.new_memory
 def decide(settings, memory, seen):
     """The decision at one tick; `memory` is the policy's own int64 array and is changed."""
     if settings.policy == FIXED:
-        decision = fixed.decide(settings, memory, seen)
-    else:
-        decision = azureml_fe.decide(settings, memory, seen)
-    if settings.one_at_a_time:
-        step = min(max(decision.new_current, seen.current - 1), seen.current + 1)
-        return Decision(decision.unclamped, decision.desired, step)
-    return decision
+        return fixed.decide(settings, memory, seen)
+    return azureml_fe.decide(settings, memory, seen)

@@ -10,11 +10,9 @@ import math
 
 import numpy as np
 
-from planner.model import V2_SCALE_DOWN_TICKS, Api, Deployment, IntArray
+from planner.model import V1_SCALE_DOWN_DELAY_S, V2_SCALE_DOWN_TICKS, Api, Deployment, IntArray
 from planner.scaling.observation import Decision
 from planner.sim.compiled import compiled
-
-V1_SCALE_DOWN_DELAY_S = 60.0
 
 # Layout of the memory: [timer, head, length, (tick, desired) x capacity]: a ring that holds the candidates for the
 # largest desired count of the window, ticks increasing and counts decreasing from its head on.
@@ -54,6 +52,8 @@ def decide(settings, memory, seen):
     else:
         floor = _largest_in_window(settings, memory, seen.tick, desired)
     new_current = desired if desired > seen.current else min(seen.current, floor)
+    if settings.one_at_a_time:
+        new_current = min(max(new_current, seen.current - 1), seen.current + 1)
     return Decision(unclamped, desired, new_current)
 
 

@@ -6,8 +6,10 @@ So the cache directory is named by a hash of all sources that end up in compiled
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -29,14 +31,21 @@ def _cache_directory() -> str:
     compiled_modules = {path for path in _PACKAGE.glob("sim/*.py") if path.name not in _NEVER_COMPILED}
     sources = sorted([*compiled_modules, *_PACKAGE.glob("scaling/*.py"), _PACKAGE / "model.py"])
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
-    name = f"surgeproof-{numba.__version__}-{digest}"
-    beside = _PACKAGE / "__pycache__"
-    try:
-        beside.mkdir(exist_ok=True)
-        writable = os.access(beside, os.W_OK)
-    except OSError:
-        writable = False
-    return str((beside if writable else Path(tempfile.gettempdir())) / name)
+    return str(_writable_folder() / f"surgeproof-{numba.__version__}-{digest}")
+
+
+def _writable_folder() -> Path:
+    """Beside the package, else in the user's own folder. Never where others may write: what lies there is executed."""
+    for folder in (_PACKAGE / "__pycache__", Path("~/.cache/surgeproof").expanduser()):
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except (OSError, RuntimeError):
+            continue
+        if os.access(folder, os.W_OK):
+            return folder
+    private = tempfile.mkdtemp(prefix="surgeproof-")
+    atexit.register(shutil.rmtree, private, ignore_errors=True)
+    return Path(private)
 
 
 CACHE_DIRECTORY = _cache_directory()

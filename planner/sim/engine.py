@@ -178,7 +178,7 @@ class _Run:
     def _give(self, why: int) -> None:
         if why == kernel.NEED_COLD_STARTS:
             created = int(self._state.i[CREATED])
-            self._cold = np.concatenate((self._cold[created - self._used_before :], next(self._draws)))
+            self._cold = np.concatenate((self._cold[created - self._used_before :], _next(self._draws, "cold starts")))
             self._used_before = created
             return
         if why == kernel.GROW_ROWS:
@@ -230,6 +230,13 @@ class _Run:
         )
 
 
+def _next(blocks: Iterator[FloatArray], what: str) -> FloatArray:
+    """A StopIteration would end the loop over the replicates as if it were over."""
+    for block in blocks:
+        return block
+    raise ValueError(f"the {what} end before the simulation does")
+
+
 class _Rechunked:
     """Blocks of any length, handed out in the lengths asked for."""
 
@@ -244,7 +251,7 @@ class _Rechunked:
         missing = n
         while missing > 0:
             if not len(self._left):
-                self._left = next(self._blocks)
+                self._left = _next(self._blocks, "service times")
             parts.append(self._left[:missing])
             self._left = self._left[missing:]
             missing -= len(parts[-1])

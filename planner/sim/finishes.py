@@ -5,10 +5,7 @@ rises to its place, and the smaller child is chosen by arithmetic: the processor
 """
 
 from planner.sim.compiled import bits_of, float_of, inlined
-from planner.sim.layout import FINISHES, SLOT_MASK
-
-NEVER = int.from_bytes(b"\x7f\xf0" + bytes(6), "big")
-"""The bits of infinity."""
+from planner.sim.layout import FINISHES, NEVER, SLOT_MASK
 
 
 @inlined

@@ -7,7 +7,7 @@ import math
 
 from planner.scaling import Observation, decide
 from planner.sim.compiled import compiled, inlined
-from planner.sim.finishes import NEVER, rise
+from planner.sim.finishes import rise
 from planner.sim.integrals import integrate_desired, integrate_ready, pay, signal
 from planner.sim.layout import (
     CAPACITY,
@@ -16,6 +16,7 @@ from planner.sim.layout import (
     FINISHES,
     HELD,
     LAST_TAKER,
+    NEVER,
     NEXT_ID,
     NEXT_READY,
     NEXT_STARTER,
@@ -151,8 +152,7 @@ def _keep_finishes(s, i):
         if slot >= 0:
             rise(s, i, kept, time, key >> SLOT_BITS << SLOT_BITS | slot)
             kept += 1
-    for entry in range(kept, entries):
-        i[s.i_finish + 2 * entry] = NEVER
+    i[s.i_finish + 2 * kept] = NEVER
     i[FINISHES] = kept
 
 

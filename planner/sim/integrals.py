@@ -51,7 +51,7 @@ def integrate_level(s, i, f, now_s):
 
 @inlined
 def _count_area_from(s, f, area):
-    """Only differences of areas matter: small numbers keep them exact however long the run."""
+    """Only differences of areas matter: small numbers keep their digits however long the run."""
     f[LEVEL_AREA] -= area
     for probe in range(s.probes):
         f[s.f_probe + probe] -= area

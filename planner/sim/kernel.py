@@ -1,4 +1,4 @@
-"""The event loop of `docs/model.md`, compiled. It draws and prints nothing, and suspends when it needs more input.
+"""The event loop of `docs/model.md`, compiled. It draws and prints nothing, and suspends when it needs input or room.
 
 Between two events of the fleet (a replica is ready, a tick) only requests happen: `_serve` is the hot loop.
 """
@@ -64,15 +64,16 @@ def advance(settings, state, output, arrivals, services, is_last, cold_starts, u
         why, position = _serve(s, hot, i, f, out, arrivals_s, services_s, position, n, is_last, limit_s, row_is_due)
         if why != _REACHED:
             return why, position
-        if row_is_due:
+        is_over = event_s >= s.duration_s and i[QUEUED] == 0 and f[LAST_ANSWER] <= event_s
+        if row_is_due or (is_over and f[ROW_AT] < math.inf):
             if i[ROWS] + 1 >= s.log_rows:
                 return GROW_ROWS, position
             _write_row(i, f, out)
             continue
-        if event_s >= s.duration_s and i[QUEUED] == 0 and f[LAST_ANSWER] <= event_s and position == n:
+        if is_over:
             settle(s, i, f, out)
             return DONE, position
-        if i[CREATED] - used_before + s.max_replicas >= len(cold_starts):
+        if i[CREATED] - used_before + s.max_replicas - i[READY] - i[STARTING] > len(cold_starts):
             return NEED_COLD_STARTS, position
         if s.utilization_window_s > 0.0:
             integrate_level(s, i, f, event_s)

@@ -1,8 +1,8 @@
 """The kernel's data: one flat record of state, one of counts, one of logs, and the settings that say where things lie.
 
 The state is an int64 and a float64 array. Scalars stand at fixed indices at its front, tables behind them at the
-offsets of a `Layout`. So a state is copied by copying two arrays, and compiled functions pass two pointers around
-rather than twenty arrays (every array that a compiled call passes costs reference counting).
+offsets of a `Layout`; the policy has a memory of its own. So a state is copied by copying three arrays, and compiled
+functions pass pointers around rather than twenty arrays (every array that a call passes costs reference counting).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, get_type_hints
 import numpy as np
 import numpy.typing as npt
 
-from planner.model import Deployment, DispatchRule, FloatArray, IntArray, ScoringTimeoutFrom, WhenNoReplica
+from planner.model import Cause, Deployment, DispatchRule, FloatArray, IntArray, ScoringTimeoutFrom, WhenNoReplica
 from planner.scaling import PolicySettings, new_memory, settings_of
 from planner.sim.compiled import bits_of
 
@@ -69,6 +69,9 @@ _DISPATCH_CODES = {
 WORD_SHIFT = 5
 WORD_BITS = 1 << WORD_SHIFT
 """Bits in use in each word of a set of slots."""
+
+NEVER = bits_of(math.inf)
+"""The time of a finish that does not come."""
 
 SLOT_BITS = 20
 SLOT_MASK = (1 << SLOT_BITS) - 1
@@ -158,24 +161,25 @@ class State(NamedTuple):
 
 # --- counts: int64: outcomes (3), causes (6), requests by bin, 503s by bin; float64: two totals, then replica-seconds
 # ready and desired by bin. Requests are those that arrive in [warm_up, duration).
-I_OUTCOME, I_CAUSE, I_BINS = 0, 3, 9
+I_OUTCOME, I_CAUSE = 0, 3
+I_BINS = I_CAUSE + len(Cause)
 
 # 1024 buckets per octave from 2**-20 s (1 us) up: a bucket is 0.1 % wide at most. The octave and the first ten bits
-# of the fraction are the upper bits of a float.
+# of the fraction are the upper bits of a float. The last octave ends at 2**21 s, beyond any wait and timeout.
 OCTAVE_BITS = 10
 OCTAVE_BUCKETS = 1 << OCTAVE_BITS
 LOWEST_OCTAVE = -20
-OCTAVES = 36
+OCTAVES = 41
 LATENCY_BUCKETS = OCTAVES * OCTAVE_BUCKETS
 
 READY_SECONDS, PAID_SECONDS, F_BINS = range(3)
 
 
 class Output(NamedTuple):
-    """What the kernel writes and never reads: counts and, where wanted, logs."""
+    """What no event depends on: counts and, where wanted, logs."""
 
     counts: IntArray
-    latencies: npt.NDArray[np.uint32]  # small, so that it stays in the first cache
+    latencies: npt.NDArray[np.uint32]  # small: the buckets in use stay in the first cache
     totals: FloatArray
     request_i: IntArray  # outcomes, then replicas, then causes
     request_f: FloatArray  # dispatches, then answers
@@ -250,7 +254,7 @@ def _layout(
     return Layout._make((*sizes, *tables, bins, log_requests, log_rows))
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=4)
 def _first_state(initial: int, settings: Settings) -> State:
     policy, layout = settings.policy, settings.layout
     state = State(
@@ -265,7 +269,7 @@ def _first_state(initial: int, settings: Settings) -> State:
     state.f[NEXT_READY] = math.inf
     state.f[BIN_END] = settings.rules.bin_s
     state.f[ROW_AT] = 0.0 if layout.log_rows else math.inf
-    state.i[layout.i_finish : layout.i_queue_request : 2] = bits_of(math.inf)
+    state.i[layout.i_finish] = NEVER
     state.i[layout.i_id : layout.i_id + initial] = np.arange(initial)
     state.i[layout.i_phase : layout.i_phase + initial] = PHASE_READY
     words = layout.i_room + layout.summary_words

@@ -75,6 +75,11 @@ def test_delays_that_are_the_same_are_no_other_reading() -> None:
     assert (same.value, same.moot) == (None, "there is no other reading here")
 
 
+def test_a_delay_that_is_no_multiple_of_the_period_is_read_as_it_is_written() -> None:
+    found = readings(overloaded(api=Api.V1, refresh_period_s=0.7))
+    assert [value for setting, value in found if setting == "scale_down_delay"] == ["14s"]
+
+
 def test_a_timeout_shorter_than_the_wait_limit_cannot_run_in_the_queue() -> None:
     found = readings(overloaded(scoring_timeout_s=0.4))
     assert found["scoring_timeout_from", None].moot
@@ -98,6 +103,7 @@ FIXED = {"autoscaler": Autoscaler.FIXED, "min_replicas": 3, "max_replicas": 3}
         ({}, {"when_no_replica_is_ready"}, {"api", "scale_step", "dispatch", "utilization_window"}),
         ({"initial_replicas": 0}, set(), {"when_no_replica_is_ready"}),
         ({"worker_busy_after_504": False}, {"slot_busy_after_504"}, {"worker_busy_after_504"}),
+        (FIXED | {"initial_replicas": 1}, {"scale_step"}, set()),
         (FIXED, {"api", "utilization_window", "utilization_over", "scale_down_rule", "scale_step"}, {"dispatch"}),
         ({"min_replicas": 1, "max_replicas": 1}, {"dispatch", "api", "scale_down_delay", "scale_step"}, set()),
         ({"min_replicas": 4, "max_replicas": 4, "initial_replicas": 1}, {"api", "scale_down_rule"}, {"scale_step"}),

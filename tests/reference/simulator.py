@@ -18,6 +18,7 @@ from planner.model import (
     Deployment,
     DispatchRule,
     Outcome,
+    ScaleStep,
     ScoringTimeoutFrom,
     WhenNoReplica,
 )
@@ -303,7 +304,7 @@ class _Simulation:
             period_s=deployment.refresh_period_s,
             delay_s=_scale_down_delay_s(deployment),
             rule=deployment.scale_down_rule,
-            step=deployment.scale_step,
+            step=ScaleStep.JUMP if deployment.autoscaler is Autoscaler.FIXED else deployment.scale_step,
         )
         for _ in range(new - current):
             self.create_replica()
