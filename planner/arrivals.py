@@ -1,7 +1,6 @@
 """Arrival processes: who asks when. Each yields sorted arrival times in [0, duration) in blocks.
 
-To add one: a frozen class with the members of `ArrivalProcess`, a branch in `planner.scenario_file`, a row in
-`tests/planner/test_arrivals.py`.
+CONTRIBUTING.md says how to add one.
 """
 
 from __future__ import annotations

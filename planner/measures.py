@@ -1,4 +1,4 @@
-"""Estimates from independent replications. Every one is a ratio of sums with an interval, never a mean of ratios.
+"""Estimates from independent replications, each with an interval. A fraction is a ratio of sums, not a mean of ratios.
 
 Sources: ratio estimator and delta method: Law, *Simulation Modeling and Analysis*, ch. 9; intervals of log p for
 fractions that come in clusters: coverage measured in the project's statistical tests; quantiles: R. S. Woodruff, JASA
@@ -170,7 +170,7 @@ def share(parts: FloatArray, wholes: FloatArray) -> Estimate:
         low=max(0.0, p - spread),
         high=min(1.0, p + spread),
         replications=len(parts),
-        resolved=bool((wholes > 0).sum() >= RESOLVED_HITS or (wholes > 0).all()) and len(parts) > 1,
+        resolved=_is_resolved(int((wholes > 0).sum()), len(parts)),
     )
 
 

@@ -15,8 +15,8 @@ FIRST_LOOK = 50
 GROWTH = 1.5
 """Replications at a look over those at the look before."""
 
-MOST_REPLICATIONS = 10_000
-MOST_REQUESTS = 1_000_000_000
+DEFAULT_MOST_REPLICATIONS = 10_000
+DEFAULT_MOST_REQUESTS = 1_000_000_000
 """Where it ends if nobody says otherwise: minutes of simulation, and an end where no 503 ever comes."""
 
 
@@ -31,8 +31,8 @@ def looks(most: int) -> Iterator[int]:
 
 def default_most(expected_requests: float) -> int:
     """The most replications of a run of so many requests."""
-    affordable = MOST_REQUESTS / max(expected_requests, 1.0)
-    return max(FIRST_LOOK, min(MOST_REPLICATIONS, int(affordable)))
+    affordable = DEFAULT_MOST_REQUESTS / max(expected_requests, 1.0)
+    return max(FIRST_LOOK, min(DEFAULT_MOST_REPLICATIONS, int(affordable)))
 
 
 def relative_half_width(estimate: Estimate) -> float | None:

@@ -15,7 +15,8 @@ from typing import Any
 from planner import units
 from planner.errors import InputError
 from planner.percent import percent
-from planner.queueing import WaitLimitQueue, fraction_503_general_service, slots_for
+from planner.queueing import WaitLimitQueue, fraction_503_general_service, replicas_for_slots, slots_for
+from planner.queueing.search import LARGEST_SLOTS
 
 DEFAULT_MAX_CONCURRENT = "1"
 DEFAULT_TARGET_UTILIZATION = "0.7"
@@ -25,8 +26,7 @@ MAX_FRACTIONS_503 = (0.01, 0.001, 0.0001)
 VARIABLE_SERVICE_CV = 2.0
 
 LARGEST_LOAD_ERLANGS = 200_000
-LARGEST_SLOTS = 1_000_000
-"""Beyond these the formulas, which count slot by slot, would take seconds, for a deployment that no cluster holds."""
+"""Beyond it the formulas, which count slot by slot, would take seconds, for a deployment that no cluster holds."""
 
 SMALLEST_LOAD_ERLANGS = Fraction(1, 10**9)
 
@@ -79,7 +79,7 @@ class Sizing:
         slots = slots_for(
             max_fraction_503, float(self.target_rps), float(self.request_time_s), float(self.max_request_wait_s)
         )
-        return -(-slots // self.max_concurrent)
+        return replicas_for_slots(slots, self.max_concurrent)
 
 
 def read_sizing(

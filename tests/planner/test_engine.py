@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -169,6 +169,12 @@ def test_arrivals_outside_the_scenario_never_reach_the_kernel(arrivals: list[flo
         simulate_requests(burst(), [np.array(arrivals)], iter([np.ones(2)]), iter([np.ones(500)]))
 
 
+@pytest.mark.parametrize(("services", "colds"), [(1, 500), (2, 5)])
+def test_draws_that_end_too_soon_are_an_error(services: int, colds: int) -> None:
+    with pytest.raises(ValueError, match="end before the simulation does"):
+        simulate_requests(burst(), [np.array([0.5, 0.6])], iter([np.ones(services)]), iter([np.ones(colds)]))
+
+
 def test_more_fixed_replicas_never_turn_more_requests_away() -> None:
     """Monotone on every single path, but only under `fixed`: an autoscaler is not monotone."""
     for number in range(20):
@@ -209,15 +215,5 @@ def test_a_cold_start_of_zero_leaves_no_lag() -> None:
 
 
 def _assert_equal(left: ReplicateResult, right: ReplicateResult) -> None:
-    for name in (
-        "outcomes",
-        "causes",
-        "latency_bucket",
-        "latency_count",
-        "bin_503",
-        "bin_ready",
-        "bin_desired",
-        "ready_s",
-        "paid_s",
-    ):
-        np.testing.assert_array_equal(getattr(left, name), getattr(right, name))
+    for field in fields(ReplicateResult):
+        np.testing.assert_array_equal(getattr(left, field.name), getattr(right, field.name))

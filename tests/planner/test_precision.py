@@ -5,20 +5,27 @@ from __future__ import annotations
 import pytest
 
 from planner.model import Estimate
-from planner.precision import FIRST_LOOK, MOST_REPLICATIONS, default_most, is_precise, looks, relative_half_width
+from planner.precision import (
+    DEFAULT_MOST_REPLICATIONS,
+    FIRST_LOOK,
+    default_most,
+    is_precise,
+    looks,
+    relative_half_width,
+)
 
 
 def test_looks_grow_from_fifty_to_the_most() -> None:
     assert list(looks(300)) == [50, 75, 113, 170, 255, 300]
     assert list(looks(FIRST_LOOK)) == [FIRST_LOOK]
-    assert len(list(looks(MOST_REPLICATIONS))) < 20
+    assert len(list(looks(DEFAULT_MOST_REPLICATIONS))) < 20
 
 
 def test_the_most_is_bounded_by_requests_but_never_below_the_first_look() -> None:
-    assert default_most(700.0) == MOST_REPLICATIONS
+    assert default_most(700.0) == DEFAULT_MOST_REPLICATIONS
     assert default_most(5e6) == 200
     assert default_most(1e8) == FIRST_LOOK
-    assert default_most(0.0) == MOST_REPLICATIONS
+    assert default_most(0.0) == DEFAULT_MOST_REPLICATIONS
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from planner.errors import InputError
 from planner.queueing import WaitLimitQueue
-from planner.replicas import LARGEST_SLOTS, document, read_sizing, text
+from planner.queueing.search import LARGEST_SLOTS
+from planner.replicas import document, read_sizing, text
 
 
 @pytest.mark.parametrize(
