@@ -203,6 +203,16 @@ def test_a_utilization_window_is_as_exact_after_a_day_as_at_first() -> None:
     assert set(result.replicas.desired) == {800, 1000}
 
 
+def test_the_log_ends_with_a_replica_that_is_ready_at_the_last_instant() -> None:
+    """The last request is answered when the first replica is ready, at a tick that does not come any more."""
+    deployment = Deployment(min_replicas=1, max_replicas=2, initial_replicas=0, refresh_period_s=0.125)
+    scenario = replace(burst(), deployment=deployment, duration_s=0.25)
+    result = simulate_requests(scenario, [np.zeros(1)], iter([np.zeros(1)]), iter([np.full(9, 0.25)]), with_log=True)
+    assert result.replicas is not None
+    assert result.replicas.time_s.tolist() == [0.0, 0.125, 0.375]
+    assert result.replicas.ready.tolist() == [0, 0, 1]
+
+
 def test_no_traffic_costs_the_minimum() -> None:
     result = simulate_requests(burst(), [], iter([]), iter([np.ones(500)]))
     assert (result.n, result.paid_s, result.ready_s) == (0, 120.0, 120.0)
