@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 BENCH_STAMP := $(VENV)/.installed-bench
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --require-hashes
 
-.PHONY: demo test test-statistical check format bench bench-memory schema figures clean requirements
+.PHONY: demo test test-statistical verify check format bench bench-memory schema figures clean requirements
 
 demo: $(STAMP)  ## sets up what it needs and runs the main job on the quickstart scenario
 	$(BIN)/surgeproof run quickstart
@@ -15,7 +15,10 @@ test: $(STAMP)  ## sets up what it needs and passes the tests
 	$(BIN)/python -m pytest
 
 test-statistical: $(STAMP)  ## only the comparisons with theory
-	$(BIN)/python -m pytest -m statistical
+	$(BIN)/python -m pytest -m 'statistical and not verify'
+
+verify: $(STAMP)  ## thousands of random cases, every reference value, coverage of the intervals (half an hour)
+	$(BIN)/python -m pytest -m verify -p no:randomly -v -s --durations=0 --durations-min=10
 
 check: $(STAMP)  ## linters, type checker, import contracts
 	$(BIN)/ruff check .

@@ -27,6 +27,9 @@ PLAIN = os.environ.get("NUMBA_DISABLE_JIT") == "1"
 """Not compiled: arrays then check their indices."""
 
 EXAMPLES = 60 if PLAIN else 200
+THOUSANDS = 3_000
+"""Of each kind, in `make verify`."""
+
 relaxed = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 
 
@@ -73,22 +76,40 @@ def assert_same_replicas(case: Case, result: ReplicateResult, expected: Referenc
         assert result.ready_s == pytest.approx(expected.ready_s, abs=1e-9)
 
 
-@given(case=cases(lattice=True))
-@relaxed
-def test_same_as_the_reference_on_a_lattice(case: Case) -> None:
+def assert_same_as_the_reference(case: Case) -> None:
     expected = simulate(case.deployment, **case.arguments)
     result = run_kernel(case)
     assert_same_requests(result, expected)
     assert_same_replicas(case, result, expected)
+
+
+@given(case=cases(lattice=True))
+@relaxed
+def test_same_as_the_reference_on_a_lattice(case: Case) -> None:
+    assert_same_as_the_reference(case)
 
 
 @given(case=cases(lattice=False))
 @relaxed
 def test_same_as_the_reference_at_any_times(case: Case) -> None:
-    expected = simulate(case.deployment, **case.arguments)
-    result = run_kernel(case)
-    assert_same_requests(result, expected)
-    assert_same_replicas(case, result, expected)
+    assert_same_as_the_reference(case)
+
+
+@pytest.mark.verify
+@pytest.mark.timeout(1_800)
+@pytest.mark.parametrize("lattice", [True, False], ids=["lattice", "any times"])
+def test_same_as_the_reference_on_thousands_of_cases(lattice: bool) -> None:
+    done = 0
+
+    @given(case=cases(lattice=lattice))
+    @settings(relaxed, max_examples=THOUSANDS)
+    def is_same(case: Case) -> None:
+        nonlocal done
+        assert_same_as_the_reference(case)
+        done += 1
+
+    is_same()
+    assert done >= THOUSANDS
 
 
 @given(case=cases(lattice=True))
