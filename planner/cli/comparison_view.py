@@ -37,12 +37,8 @@ def _cause_rows(before: dict[str, Any], after: dict[str, Any]) -> list[tuple[str
 
 def show_assumptions(document: dict[str, Any]) -> None:
     """The 503s under each reading of what no source documents, on the same random numbers."""
-    rows = [
-        (_short(row["setting"]), _word(row["value"]), *_compared(row))
-        for row in document["assumptions"]
-        if row["cannot_matter"] is None
-    ]
-    print_table(("assumption", "instead", *_COLUMNS), [("as it is", "", *_as_it_is(document)), *rows])
+    rows = [(_reading(row), *_compared(row)) for row in document["assumptions"] if row["cannot_matter"] is None]
+    print_table(("instead", *_COLUMNS), [("as it is", *_as_it_is(document)), *rows])
     for reason, names in _moot(document["assumptions"]).items():
         print_indented(f"{', '.join(names)}: cannot matter, {reason}")
 
@@ -52,8 +48,7 @@ def _moot(rows: list[dict[str, Any]]) -> dict[str, list[str]]:
     names: dict[str, list[str]] = {}
     for row in rows:
         if row["cannot_matter"] is not None:
-            word = "" if row["value"] is None else f" {_word(row['value'])}"
-            names.setdefault(row["cannot_matter"], []).append(f"{_short(row['setting'])}{word}")
+            names.setdefault(row["cannot_matter"], []).append(_reading(row))
     return names
 
 
@@ -71,9 +66,7 @@ def _share(estimate: dict[str, Any] | None) -> tuple[str, str]:
     return percent(estimate["value"]), f"{percent(estimate['low'])} to {percent(estimate['high'])}"
 
 
-def _short(setting: str) -> str:
-    return setting.rpartition(".")[2]
-
-
-def _word(value: object) -> str:
-    return str(value).lower()
+def _reading(row: dict[str, Any]) -> str:
+    """An assumption's name and the other value, if there is one."""
+    name = row["setting"].rpartition(".")[2]
+    return name if row["value"] is None else f"{name} {str(row['value']).lower()}"

@@ -10,7 +10,7 @@ from planner.assumptions import STAMPS, Alternative, alternatives
 from planner.cli.progress import progress
 from planner.comparison import ReplicateCounts, count_503s
 from planner.documents import comparison_document
-from planner.errors import WorkersLostError
+from planner.errors import NoVerdictError, WorkersLostError
 from planner.measures import Counts, difference
 from planner.scenario import Scenario
 from planner.scenario_file.what_if import WhatIf
@@ -28,7 +28,8 @@ def counterfactuals(
     base: the counts of the scenario itself. The other reading of a trace's stamps is always among them.
     """
     readings = [a for a in alternatives(scenario) if assumptions or a.assumption.setting == STAMPS]
-    others = [w.scenario for w in what_ifs] + [a.scenario for a in readings if a.moot is None]
+    others = [(f"--what-if {w.text}", w.scenario) for w in what_ifs]
+    others += [(f"{a.assumption.setting} = {a.value}", a.scenario) for a in readings if a.moot is None]
     done, ended_by = _compare(base, others, executor, f"comparing {scenario.name}")
     compared = iter(done)
     parts: dict[str, Any] = {}
@@ -74,10 +75,11 @@ def _what_if_document(what_if: WhatIf, scenario: Scenario) -> dict[str, Any]:
 
 
 def _compare(
-    base: Counts, scenarios: Sequence[Scenario], executor: Executor, label: str
+    base: Counts, others: Sequence[tuple[str, Scenario]], executor: Executor, label: str
 ) -> tuple[list[dict[str, Any]], BaseException | None]:
-    """A document for each scenario; an interruption ends it with the replicates that are done."""
+    """A document for each named scenario; an interruption ends it with the replicates that are done."""
     replications = len(base)
+    names, scenarios = [name for name, _ in others], [scenario for _, scenario in others]
     tasks = [(which, replicate) for which in range(len(scenarios)) for replicate in range(replications)]
     counted: list[ReplicateCounts] = []
     ended_by: BaseException | None = None
@@ -89,11 +91,14 @@ def _compare(
         except INTERRUPTIONS as interruption:
             ended_by = interruption
     each = [counted[i : i + replications] for i in range(0, len(counted), replications)]
-    return [_compared(base, Counts.of(counts)) for counts in each if len(counts) > 1], ended_by
+    done = [(name, Counts.of(counts)) for name, counts in zip(names, each, strict=False) if len(counts) > 1]
+    return [_compared(base, name, counts) for name, counts in done], ended_by
 
 
-def _compared(base: Counts, other: Counts) -> dict[str, Any]:
+def _compared(base: Counts, name: str, other: Counts) -> dict[str, Any]:
     base = base.first(len(other))
-    return comparison_document(
-        other.fraction_503, difference(base.n_503, base.n, other.n_503, other.n), other.causes_503
-    )
+    try:
+        compared = difference(base.n_503, base.n, other.n_503, other.n)
+    except NoVerdictError as nothing:
+        raise NoVerdictError(f"{name}: {nothing}") from None
+    return comparison_document(other.fraction_503, compared, other.causes_503)

@@ -88,7 +88,7 @@ def _plain(value: Any) -> Any:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str | None = None) -> None:
-    """Write a table to stdout; columns of numbers stand to the right."""
+    """Write a table to stdout; columns of numbers stand to the right, and a narrow terminal loses no letter."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -97,7 +97,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, tit
     texts = [[str(cell) for cell in row] for row in rows]
     for i, column in enumerate(columns):
         numbers = all(_starts_like_a_number(row[i]) for row in texts)
-        table.add_column(column, justify="right" if numbers else "left")
+        table.add_column(column, justify="right" if numbers else "left", overflow="fold")
     for row in texts:
         table.add_row(*row)
     # A pipe has no width: wrapping at 80 columns would only break the rows for whoever reads them.

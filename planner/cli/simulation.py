@@ -77,10 +77,10 @@ def simulate(
         prepare_simulator()
         run = _simulated(scenario, replications, precision, executor)
         counts, ended_by = Counts.of(run.results), run.ended_by
+        measures = measure(scenario, run.results)
         beside: dict[str, Any] = {}
         if ended_by is None:
             beside, ended_by = counterfactuals(scenario, counts, executor, assumptions=assumptions, what_ifs=what_ifs)
-    measures = measure(scenario, run.results)
     return {
         "command": "simulate",
         "scenario": scenario_document(scenario),

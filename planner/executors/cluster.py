@@ -169,10 +169,10 @@ def _connected(address: str) -> Any:
 def _check(address: str) -> None:
     try:
         parts = urlsplit(address)
-        is_complete = parts.scheme in ("tcp", "tls") and parts.hostname and parts.port
+        is_complete = parts.scheme in ("tcp", "tls") and parts.hostname and parts.port and "@" not in parts.netloc
     except ValueError:
         is_complete = False
-    if not is_complete:
+    if not is_complete or address != f"{parts.scheme}://{parts.netloc}":
         raise InputError(f"--scheduler {address}: must be tcp://HOST:PORT, or tls://HOST:PORT if it is encrypted")
 
 
@@ -181,5 +181,7 @@ async def _greet(address: str) -> None:
     from distributed import Security, connect
 
     how = Security().get_connection_args("client")
+    if address.startswith("tls:") and how["ssl_context"] is None:
+        raise InputError(f"--scheduler {address}: Dask's own configuration names no certificates for it")
     comm = await asyncio.wait_for(connect(address, timeout=CONNECT_WITHIN_S, **how), CONNECT_WITHIN_S)
     await comm.close()

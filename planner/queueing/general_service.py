@@ -7,9 +7,8 @@ the limit is stretched by the inverse. This form was chosen here by its error ag
 
 from __future__ import annotations
 
-import math
-
 from planner.errors import InputError
+from planner.queueing.search import check_wait_limit
 from planner.queueing.wait_limit import WaitLimitQueue, slots_for
 
 LARGEST_CV = 1e9
@@ -41,6 +40,7 @@ def slots_for_general_service(
 
 
 def _equivalent_limit_s(service_cv: float, wait_limit_s: float) -> float:
-    if not (math.isfinite(service_cv) and 0 <= service_cv <= LARGEST_CV):
+    if not 0 <= service_cv <= LARGEST_CV:
         raise InputError(f"service_cv = {service_cv}, must be from 0 to {LARGEST_CV:g}")
+    check_wait_limit(wait_limit_s)
     return 2 * wait_limit_s / (1 + service_cv**2)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from numbers import Integral
 
 from planner.errors import InputError
 
 LARGEST_SLOTS = 1_000_000
-"""The inverses end here; the formulas, which count slot by slot, take about a second at this size."""
+"""The inverses and the formulas end here; those that count slot by slot take about a second at this size."""
 
 SMALLEST, LARGEST = 1e-100, 1e100
 """Of a rate, a time or a load above 0: beyond them products leave what a float can hold."""
@@ -36,8 +37,8 @@ def fewest_slots(fraction_at: Callable[[int], float], at_most: float, start: int
 def replicas_for_slots(slots: int, max_concurrent: int) -> int:
     """Replicas that hold `slots` requests at once, each holding max_concurrent: the quotient, rounded up."""
     check_slots(slots)
-    if max_concurrent < 1:
-        raise InputError(f"max concurrent requests = {max_concurrent}, must be at least 1")
+    if not (isinstance(max_concurrent, Integral) and max_concurrent >= 1):
+        raise InputError(f"max concurrent requests = {max_concurrent}, must be an integer, at least 1")
     return -(-slots // max_concurrent)
 
 
@@ -51,8 +52,8 @@ def too_many_slots(at_most: float, largest: int = LARGEST_SLOTS) -> InputError:
 
 
 def check_slots(slots: int) -> None:
-    if slots < 1:
-        raise InputError(f"slots = {slots}, must be at least 1")
+    if not (isinstance(slots, Integral) and 1 <= slots <= LARGEST_SLOTS):
+        raise InputError(f"slots = {slots}, must be an integer from 1 to {LARGEST_SLOTS:,}")
 
 
 def check_load(load_erlangs: float) -> None:
@@ -70,6 +71,10 @@ def check_queue(arrival_rate_rps: float, mean_service_s: float, wait_limit_s: fl
 def check_service(mean_service_s: float, wait_limit_s: float) -> None:
     if not SMALLEST <= mean_service_s <= LARGEST:
         raise InputError(f"mean service time = {mean_service_s} s, must be from {SMALLEST:g} to {LARGEST:g}")
+    check_wait_limit(wait_limit_s)
+
+
+def check_wait_limit(wait_limit_s: float) -> None:
     if not 0 <= wait_limit_s <= LARGEST:
         raise InputError(f"wait limit = {wait_limit_s} s, must be from 0 to {LARGEST:g}")
 

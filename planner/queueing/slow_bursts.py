@@ -64,6 +64,7 @@ def slots_for_slow_bursts(
     0.05 per second and less, 1 too many at 0.2, up to 4 at 1; with S = 10 s up to 5 at 0.01, 21 at 0.05.
     """
     check_target("max_fraction_503", max_fraction_503)
+    check_service(mean_service_s, wait_limit_s)
     _check_phases(rates_rps, switching_per_s)
     shares = [1 / switching for switching in switching_per_s]
     mean_rps = math.fsum(s * r for s, r in zip(shares, rates_rps, strict=True)) / math.fsum(shares)

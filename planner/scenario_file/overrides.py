@@ -43,8 +43,10 @@ def steps(dotted_path: str) -> tuple[str | int, ...]:
 
 
 def holds(holder: Any, step: str | int) -> bool:
-    """Whether a value can be set there: in a mapping anywhere, in a list where there is one."""
-    return isinstance(holder, dict) or (isinstance(holder, list) and step in range(len(holder)))
+    """Whether a value can be set there: in a mapping under any key, in a list where there is one."""
+    if isinstance(holder, dict):
+        return isinstance(step, str)
+    return isinstance(holder, list) and step in range(len(holder))
 
 
 def _other_names(name: str) -> set[str]:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from types import ModuleType
 
@@ -298,6 +299,17 @@ def test_json_refuses_what_is_not_json(capsys: pytest.CaptureFixture[str]) -> No
     with pytest.raises(TypeError, match="has no JSON form"):
         emit_json({"n": object()})
     assert capsys.readouterr().out == ""
+
+
+def test_a_narrow_terminal_loses_no_letter_of_a_table(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "20")
+    print_table(("name", "value"), [("utilization_window", "fewest_requests")])
+    shown = Counter(capsys.readouterr().out)
+    assert not Counter("utilization_windowfewest_requests") - shown
+    assert "…" not in shown
 
 
 def test_tables_align_numbers_to_the_right(capsys: pytest.CaptureFixture[str]) -> None:

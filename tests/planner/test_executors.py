@@ -328,12 +328,23 @@ def test_a_cluster_without_workers_is_given_up(
 
 
 @pytest.mark.parametrize(
-    "address", ["localhost:8786", "http://localhost:8786", "tcp://localhost", "tcp://[::1", "tcp://:1"]
+    "address",
+    [
+        *("localhost:8786", "http://localhost:8786", "tcp://localhost", "tcp://[::1", "tcp://:1", "TCP://localhost:1"),
+        *("tcp://localhost:1/", "tcp://me:word@localhost:1", "tcp://localhost:1?x"),
+    ],
 )
 def test_an_address_has_a_scheme_a_host_and_a_port(address: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert simulate(address) == 2
     assert capsys.readouterr().err == (
         f"--scheduler {address}: must be tcp://HOST:PORT, or tls://HOST:PORT if it is encrypted\n"
+    )
+
+
+def test_an_encrypted_cluster_needs_certificates(capsys: pytest.CaptureFixture[str]) -> None:
+    assert simulate("tls://127.0.0.1:1") == 2
+    assert capsys.readouterr().err == (
+        "--scheduler tls://127.0.0.1:1: Dask's own configuration names no certificates for it\n"
     )
 
 

@@ -3,6 +3,7 @@
 import math
 from decimal import Decimal, localcontext
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -210,7 +211,10 @@ def test_the_ends_of_the_range_are_numbers(rate: float, limit: float) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ((0, 1.0, 1.0, 0.5), "slots = 0, must be at least 1"),
+        ((0, 1.0, 1.0, 0.5), "slots = 0, must be an integer from 1 to 1,000,000"),
+        ((2.5, 1.0, 1.0, 0.5), "slots = 2.5, must be an integer"),
+        ((math.nan, 1.0, 1.0, 0.5), "slots = nan, must be an integer"),
+        ((10**9, 1.0, 1.0, 0.5), "slots = 1000000000, must be an integer from 1 to 1,000,000"),
         ((1, 0.0, 1.0, 0.5), "arrival rate = 0.0 per second, must be from 1e-100 to 1e[+]100"),
         ((1, math.inf, 1.0, 0.0), "arrival rate = inf"),
         ((1, 1.0, -1.0, 0.5), "mean service time = -1.0 s, must be from"),
@@ -219,7 +223,7 @@ def test_the_ends_of_the_range_are_numbers(rate: float, limit: float) -> None:
         ((1, 1e-60, 1e-60, 0.5), "offered load = 1e-120 erlangs, must be 0 or from"),
     ],
 )
-def test_impossible_queues_are_refused(arguments: tuple[int, float, float, float], sentence: str) -> None:
+def test_impossible_queues_are_refused(arguments: tuple[Any, float, float, float], sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
         WaitLimitQueue(*arguments)
 

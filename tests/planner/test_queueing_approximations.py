@@ -183,6 +183,8 @@ def test_slow_bursts_weigh_each_phase_by_its_arrivals() -> None:
 def test_impossible_service_and_phases_are_refused() -> None:
     with pytest.raises(InputError, match="service_cv = -1, must be from 0 to"):
         fraction_503_general_service(1, 1.0, 1.0, -1, 0.5)
+    with pytest.raises(InputError, match=r"wait limit = -1\.0 s"):
+        fraction_503_general_service(4, 1.0, 1.0, 0.5, -1.0)
     with pytest.raises(InputError, match="2 rates and 1 switching rates"):
         fraction_503_slow_bursts(1, [1.0, 2.0], [1.0], 1.0, 0.5)
     with pytest.raises(InputError, match=r"rates = \[0.0, 0.0\], must be from 0 to 1e\+100 and not all 0"):

@@ -104,6 +104,10 @@ def test_tables_of_what_ifs(scaling: str, capsys: pytest.CaptureFixture[str]) ->
         ("autoscale_target_utilization=0.7", "must be an integer percent from 1 to 100; did you mean 70?"),
         ("autoscale_min_replicas=9", "must be at most max_instances (8)"),
         ("cold_start.mean=3s", "there is no cold_start.mean, cold_start = 4s"),
+        (
+            "deployment[0]=3",
+            'there is no deployment[0], deployment = {"min_instances": 2, "max_instances": 8, "request_timeout...',
+        ),
     ],
 )
 def test_a_bad_what_if_ends_with_2_before_any_simulation(
@@ -113,6 +117,25 @@ def test_a_bad_what_if_ends_with_2_before_any_simulation(
     assert root.run(["simulate", scaling, "--what-if", text, "--output", "json"]) == 2
     shown = capsys.readouterr()
     assert (shown.out, shown.err) == ("", f"--what-if {text}: {message}\n")
+
+
+def test_a_what_if_without_requests_is_named(scaling: str, capsys: pytest.CaptureFixture[str]) -> None:
+    text = "traffic={arrivals: poisson, rps: 0}"
+    assert root.run(["simulate", scaling, "--replications", "2", "--what-if", text]) == 3
+    assert capsys.readouterr() == (
+        "",
+        f"--what-if {text}: no request arrives in the time that counts: there is nothing to estimate\n",
+    )
+
+
+def test_nothing_is_compared_with_a_scenario_without_requests(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("planner.cli.simulation.counterfactuals", None)
+    path = tmp_path / "silent.yaml"
+    path.write_text(SCALING.replace("rps: 4}, {from: 10s, rps: 30}", "rps: 0}"))
+    assert root.run(["simulate", str(path), "--replications", "2", "--assumptions"]) == 3
+    assert capsys.readouterr().err == "no request arrives in the time that counts: there is nothing to estimate\n"
 
 
 def test_all_bad_what_ifs_are_said_at_once(scaling: str, capsys: pytest.CaptureFixture[str]) -> None:
