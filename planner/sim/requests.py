@@ -52,7 +52,6 @@ def arrive(s, i, f, out, arrival_s, service_s):
         out.counts[I_BINS + i[BIN]] += 1
     if i[HELD] < i[CAPACITY]:
         slot = take_replica(s, i)
-        i[HELD] += 1
         end_s = _work(s, i, f, out, slot, arrival_s, arrival_s, service_s, request)
         push_finish(s, i, end_s, request << SLOT_BITS | slot)
     elif s.reject_without_replica and i[READY] == 0:
@@ -70,27 +69,29 @@ def finish(s, i, f, out, now_s):
     slot = first_finish_slot(s, i)
     if i[QUEUED] > 0:
         # Every other slot is taken, or the queue would be empty: the head goes here.
-        head = _pop_head(s, i)
-        request = i[s.i_queue_request + head]
         i[LAST_TAKER] = slot
-        arrival_s, service_s = f[s.f_queue_arrival + head], f[s.f_queue_service + head]
-        end_s = _work(s, i, f, out, slot, now_s, arrival_s, service_s, request)
-        replace_finish(s, i, end_s, request << SLOT_BITS | slot)
+        end_s, key = _work_on_head(s, i, f, out, slot, now_s)
+        replace_finish(s, i, end_s, key)
     else:
-        i[HELD] -= 1
         give_back(s, i, slot)
         pop_finish(s, i)
 
 
 @inlined
 def dispatch_head(s, i, f, out, now_s):
+    slot = take_replica(s, i)
+    end_s, key = _work_on_head(s, i, f, out, slot, now_s)
+    push_finish(s, i, end_s, key)
+
+
+@inlined
+def _work_on_head(s, i, f, out, slot, now_s):
+    """The head of the queue goes to a replica: when its slot is free again, and the key of that finish."""
     head = _pop_head(s, i)
     request = i[s.i_queue_request + head]
-    slot = take_replica(s, i)
-    i[HELD] += 1
     arrival_s, service_s = f[s.f_queue_arrival + head], f[s.f_queue_service + head]
     end_s = _work(s, i, f, out, slot, now_s, arrival_s, service_s, request)
-    push_finish(s, i, end_s, request << SLOT_BITS | slot)
+    return end_s, request << SLOT_BITS | slot
 
 
 @inlined

@@ -8,6 +8,7 @@ rule of the fewest requests the sets are told apart by the number held; the othe
 from planner.sim.compiled import compiled, inlined, lowest_bit
 from planner.sim.layout import (
     FEWEST_REQUESTS,
+    HELD,
     LAST_TAKER,
     LEVEL,
     PHASE_READY,
@@ -36,6 +37,7 @@ def take_replica(s, i):
         i[LEVEL] = level
     held = i[s.i_held + slot] + 1
     i[s.i_held + slot] = held
+    i[HELD] += 1
     i[LAST_TAKER] = slot
     if held == s.slots_per_replica:
         _leave(s, i, level, slot)
@@ -50,6 +52,7 @@ def give_back(s, i, slot):
     """The replica holds one request less."""
     held = i[s.i_held + slot] - 1
     i[s.i_held + slot] = held
+    i[HELD] -= 1
     level = _level(s, held)
     if held + 1 == s.slots_per_replica:
         _join(s, i, level, slot)

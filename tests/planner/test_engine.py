@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from planner.arrivals import Renewal
-from planner.model import Autoscaler, Deployment, DispatchRule, FloatArray, Outcome
+from planner.model import Autoscaler, Deployment, DispatchRule, FloatArray, Outcome, RequestLog
 from planner.rates import RateProfile
 from planner.scenario import Scenario
 from planner.service import Deterministic, Exponential, Lognormal
@@ -16,6 +16,7 @@ from planner.sim import kernel
 from planner.sim.engine import ReplicateResult, simulate_replicate, simulate_requests
 from planner.sim.layout import Output, State, make_settings, new_output, new_state
 from planner.sim.replications import replicate
+from tests.reference.records import ReferenceResult
 from tests.reference.simulator import simulate
 
 
@@ -31,6 +32,23 @@ def burst(**deployment: object) -> Scenario:
         cold_start=Lognormal(5.0, 0.2),
         seed=11,
     )
+
+
+def requests_and_reference(
+    deployment: Deployment, arrivals: FloatArray, services: FloatArray, colds: FloatArray, *, duration_s: float
+) -> tuple[RequestLog, ReferenceResult]:
+    """The same requests through the engine and through the slow reference."""
+    expected = simulate(
+        deployment,
+        arrivals_s=arrivals.tolist(),
+        service_times_s=services.tolist(),
+        cold_starts_s=colds.tolist(),
+        duration_s=duration_s,
+    )
+    scenario = replace(burst(), deployment=deployment, duration_s=duration_s)
+    result = simulate_requests(scenario, [arrivals], iter([services]), iter([colds]), with_log=True)
+    assert result.requests is not None
+    return result.requests, expected
 
 
 @pytest.mark.parametrize("wait_s", [3.0, 50.0])
@@ -49,18 +67,9 @@ def test_long_queues_and_many_slots_outgrow_the_first_layout(wait_s: float) -> N
         refresh_period_s=0.25,
         target_utilization_percent=90,
     )
-    expected = simulate(
-        deployment,
-        arrivals_s=arrivals.tolist(),
-        service_times_s=services.tolist(),
-        cold_starts_s=colds.tolist(),
-        duration_s=10.0,
-    )
-    scenario = replace(burst(), deployment=deployment, duration_s=10.0)
-    result = simulate_requests(scenario, [arrivals], iter([services]), iter([colds]), with_log=True)
-    assert result.requests is not None
-    np.testing.assert_array_equal(result.requests.finish_s, np.array(expected.finish_s))
-    np.testing.assert_array_equal(result.requests.outcome, np.array(expected.outcome, dtype=int))
+    requests, expected = requests_and_reference(deployment, arrivals, services, colds, duration_s=10.0)
+    np.testing.assert_array_equal(requests.finish_s, np.array(expected.finish_s))
+    np.testing.assert_array_equal(requests.outcome, np.array(expected.outcome, dtype=int))
     assert max(row.queued for row in expected.replica_rows) > 64
 
 
@@ -87,19 +96,10 @@ def test_more_replicas_than_a_word_has_bits(slots_per_replica: int, rule: Dispat
         scale_down_delay_s=1.0,
         dispatch=rule,
     )
-    expected = simulate(
-        deployment,
-        arrivals_s=arrivals.tolist(),
-        service_times_s=services.tolist(),
-        cold_starts_s=colds.tolist(),
-        duration_s=4.0,
-    )
-    scenario = replace(burst(), deployment=deployment, duration_s=4.0)
-    result = simulate_requests(scenario, [arrivals], iter([services]), iter([colds]), with_log=True)
-    assert result.requests is not None
-    np.testing.assert_array_equal(result.requests.replica, np.array(expected.replica))
-    np.testing.assert_array_equal(result.requests.finish_s, np.array(expected.finish_s))
-    assert result.requests.replica.max() > 1060
+    requests, expected = requests_and_reference(deployment, arrivals, services, colds, duration_s=4.0)
+    np.testing.assert_array_equal(requests.replica, np.array(expected.replica))
+    np.testing.assert_array_equal(requests.finish_s, np.array(expected.finish_s))
+    assert requests.replica.max() > 1060
 
 
 def test_a_copied_state_goes_on_as_the_one_it_was_copied_from() -> None:
