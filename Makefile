@@ -42,7 +42,7 @@ schema: $(STAMP)  ## writes the JSON Schema that editors read
 # Pins every dependency with its hashes; the files name no download address.
 PIN := uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
 requirements:
-	$(PIN) pyproject.toml --extra loadtest --extra dask --group test --group lint --group build -o requirements/dev.txt
+	$(PIN) pyproject.toml --extra loadtest --extra azure --extra dask --group test --group lint --group build -o requirements/dev.txt
 	$(PIN) --group bench -c requirements/dev.txt -o requirements/bench.txt
 	$(PIN) --group bench-source --no-deps -o requirements/bench-source.txt
 	$(PIN) loadtest/lab/scoring_server/requirements.in -o loadtest/lab/scoring_server/requirements.txt
