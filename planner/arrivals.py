@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -164,14 +164,21 @@ class Recorded:
     """The arrival times of a trace, the same in every replicate.
 
     times_s: sorted, in [0, duration). Where the trace has stamps of whole seconds, spread inside their second for
-    times_s, start_of_second_s holds the other extreme: the same requests, each at the start of its second.
+    times_s, start_of_second_s holds the other extreme: the same requests, each at the start of its second. payload: a
+    text for each request, shape (n,). made: one sentence, where the times come from and how they were made.
+    file_sha256: of the trace's bytes.
     """
 
     times_s: FloatArray
     source: str = "trace"
     start_of_second_s: FloatArray | None = None
+    payload: np.ndarray[Any, np.dtype[np.object_]] | None = None
+    made: str = ""
+    file_sha256: str = ""
 
     def __post_init__(self) -> None:
+        if self.payload is not None and len(self.payload) != len(self.times_s):
+            raise ValueError(f"{len(self.payload)} payloads but {len(self.times_s)} arrival times")
         if len(self.times_s) == 0:
             raise InputError(f"{self.source}: no request falls into the chosen part of the trace")
 

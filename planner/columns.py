@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from planner.clock import REFERENCE
 from planner.errors import InputError
 from planner.model import FloatArray
-from planner.reading import reading
+from planner.reading import ending, opened, reading
 from planner.units import not_too_long
 
 
@@ -27,6 +29,8 @@ class Columns:
     values: dict[str, Sequence[Any]]
     lines: Sequence[int] | None
     """Line of each row; None for a file without lines."""
+    offsets_s: dict[str, float] = field(default_factory=dict)
+    """UTC offset of the first time in each column of times that has a zone of its own."""
 
     def __contains__(self, name: str) -> bool:
         return name in self.values
@@ -38,18 +42,36 @@ class Columns:
             try:
                 result[i] = parse(value)
             except ValueError as bound:
-                place = f"row {i + 1}" if self.lines is None else f"line {self.lines[i]}"
-                raise InputError(f"{self.path}: {place}, column {name} = {_shown(value)}, {bound}") from None
+                raise self.refused(i, name, str(bound)) from None
         return result
 
+    def texts(self, name: str) -> ObjectArray:
+        raw = self.values[name]
+        result = np.empty(len(raw), dtype=object)
+        for i, value in enumerate(raw):
+            if not isinstance(value, str):
+                raise self.refused(i, name, "must be text")
+            result[i] = value
+        return result
 
-def read_columns(path: Path, wanted: list[tuple[str, ...]] | None) -> Columns:
+    def refused(self, i: int, name: str, bound: str) -> InputError:
+        """The error of one cell, which breaks a bound."""
+        place = f"row {i + 1}" if self.lines is None else f"line {self.lines[i]}"
+        return InputError(f"{self.path}: {place}, column {name} = {_shown(self.values[name][i])}, {bound}")
+
+
+ObjectArray = np.ndarray[Any, np.dtype[np.object_]]
+
+
+def read_columns(path: Path, wanted: list[tuple[str, ...]] | None, form: str | None = None) -> Columns:
+    """form: csv or parquet, where the file's ending does not say it."""
+    parquet = form == "parquet" or (form is None and ending(path) in (".parquet", ".pq"))
     with reading(path, str(path)):
-        return _parquet(path, wanted) if path.suffix.lower() in (".parquet", ".pq") else _csv(path, wanted)
+        return _parquet(path, wanted) if parquet else _csv(path, wanted)
 
 
 def _csv(path: Path, wanted: list[tuple[str, ...]] | None) -> Columns:
-    with path.open(encoding="utf-8-sig", newline="") as file:
+    with opened(path) as raw, io.TextIOWrapper(raw, encoding="utf-8-sig", newline="") as file:
         reader = csv.reader(file)
         try:
             header = tuple(name.strip() for name in next(reader, ()))
@@ -86,7 +108,9 @@ def _parquet(path: Path, wanted: list[tuple[str, ...]] | None) -> Columns:
         raise InputError(f"{path}: not a Parquet file") from None
     header = tuple(file.schema_arrow.names)
     table = file.read(columns=list(_kept(path, header, wanted)))
-    return Columns(path, header, {name: _cells(path, name, table.column(name)) for name in table.column_names}, None)
+    cells: dict[str, Sequence[Any]] = {name: _cells(path, name, table.column(name)) for name in table.column_names}
+    offsets_s = {name: _offset_s(table.column(name)) for name in table.column_names}
+    return Columns(path, header, cells, None, {name: s for name, s in offsets_s.items() if s is not None})
 
 
 class Nanoseconds(int):
@@ -103,6 +127,19 @@ def _cells(path: Path, name: str, column: Any) -> list[Any]:
         return [None if count is None else Nanoseconds(count) for count in counts.to_pylist()]
     except (ValueError, OverflowError, pa.ArrowException) as error:
         raise InputError(f"{path}: column {name} cannot be read ({str(error).splitlines()[0]})") from None
+
+
+def _offset_s(column: Any) -> float | None:
+    """UTC offset of a column's first time; None where it has no zone, or one that this machine does not know."""
+    import pyarrow as pa
+
+    if not (pa.types.is_timestamp(column.type) and column.type.tz and len(column) > column.null_count):
+        return None
+    try:
+        offset = column.drop_null()[0].cast(pa.timestamp("s", column.type.tz), safe=False).as_py().utcoffset()
+    except (ValueError, KeyError, OverflowError, pa.ArrowException):
+        return None
+    return float(offset.total_seconds())
 
 
 def _kept(path: Path, header: tuple[str, ...], wanted: list[tuple[str, ...]] | None) -> dict[str, int]:
@@ -133,6 +170,18 @@ def not_negative(value: Any) -> float:
     return result
 
 
+LARGEST_COUNT = 1_000_000_000
+"""Of requests in one bin."""
+
+
+def whole_count(value: Any) -> float:
+    """Requests in a bin."""
+    result = number(value)
+    if not 0 <= result <= LARGEST_COUNT or result != int(result):
+        raise ValueError(f"must be a whole number of requests, from 0 to {LARGEST_COUNT:,}")
+    return result
+
+
 def seconds_from_zero(value: Any) -> float:
     """Seconds from any zero."""
     result = number(value)
@@ -150,10 +199,7 @@ def seconds_taken(value: Any) -> float:
     return not_too_long(not_negative(value))
 
 
-_REFERENCE = datetime(2020, 1, 1, tzinfo=UTC)
-"""Near enough to today's traces that a float of seconds still holds 100 ns."""
-
-_REFERENCE_NS = int(_REFERENCE.timestamp()) * 10**9
+_REFERENCE_NS = int(REFERENCE.timestamp()) * 10**9
 
 
 def timestamp(value: Any) -> float:
@@ -164,13 +210,22 @@ def timestamp(value: Any) -> float:
     digits = text.partition(".")[2]
     fraction = digits[: len(digits) - len(digits.lstrip("0123456789"))]
     below_us = float(f"0.000000{fraction[6:]}") if len(fraction) > 6 else 0.0
+    moment = _moment(text)
+    return (moment - REFERENCE).total_seconds() + below_us
+
+
+def utc_offset_s(value: Any) -> float:
+    """Of a value that `timestamp` reads."""
+    offset = None if isinstance(value, Nanoseconds) else _moment(str(value).strip()).utcoffset()
+    return offset.total_seconds() if offset else 0.0
+
+
+def _moment(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise ValueError("must be an ISO 8601 time, for example 2023-11-16 18:17:03.98") from None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return (moment - _REFERENCE).total_seconds() + below_us
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
 def _shown(value: Any) -> str:

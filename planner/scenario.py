@@ -8,6 +8,7 @@ from pathlib import Path
 from planner.arrivals import ArrivalProcess
 from planner.errors import InputError
 from planner.model import Deployment, Slo
+from planner.request import DEFAULT_REQUEST, Request
 from planner.service import Distribution, FromTrace, ServiceTime
 
 
@@ -24,6 +25,7 @@ class Scenario:
     deployment: Deployment
     cold_start: Distribution
     slo: Slo | None = None
+    request: Request = DEFAULT_REQUEST
     seed: int = 0
     source: Path | None = None
     """The file it was read from."""

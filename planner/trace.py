@@ -1,24 +1,38 @@
-"""Recorded traces: reading CSV and Parquet, and playing a slice of one faster, slower, thinned or multiplied.
+"""Recorded traces: reading their files.
 
-A row is a request. Columns, found by their header: `time_s` (seconds from any zero) or `timestamp` / `TIMESTAMP` (ISO
-8601); optional `service_time_s`, `context_tokens` / `ContextTokens`, `generated_tokens` / `GeneratedTokens`. Others are
-left alone.
+A file is CSV or Parquet, its columns found by their header, or an access log (`planner.access_log`). A row is a
+request: `time_s` (seconds from any zero) or `timestamp` / `TIMESTAMP` (ISO 8601); optional `service_time_s`,
+`context_tokens` / `ContextTokens`, `generated_tokens` / `GeneratedTokens`, `payload`. With a column `requests` a row is
+a bin, and says how many came in it (`planner.counts`). Other columns are left alone.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
-from enum import IntEnum
+import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from planner.columns import not_negative, read_columns, seconds_from_zero, seconds_taken, timestamp
-from planner.draws import LARGEST_BLOCK, Stream, block_generator
+from planner.access_log import ENDINGS, read_access_log
+from planner.clock import Clock
+from planner.columns import (
+    Columns,
+    not_negative,
+    read_columns,
+    seconds_from_zero,
+    seconds_taken,
+    timestamp,
+    utc_offset_s,
+)
+from planner.counts import COUNT_COLUMN, read_counts
 from planner.errors import InputError
 from planner.model import FloatArray
+from planner.playing import JITTER_S, MOST_REQUESTS, Trace, play
+from planner.reading import ending, reading
+
+__all__ = ["JITTER_S", "MOST_REQUESTS", "Trace", "play", "read_column", "read_trace"]
 
 TIME_COLUMNS = ("time_s", "timestamp", "TIMESTAMP")
 NUMBER_COLUMNS = {
@@ -28,131 +42,44 @@ NUMBER_COLUMNS = {
 }
 """Field of `Trace` -> the headers it may have."""
 
-MOST_REQUESTS = 10_000_000
-"""Of a played trace: all of them are held in memory, in several columns."""
-
-JITTER_S = 1.0
-"""A copy that `rate_scale` above 1 adds is at most this far from its original."""
+PAYLOAD_COLUMN = "payload"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Trace:
-    """Requests in order of time. times_s: seconds from the first request, or from the slice's start once played.
-
-    All columns have length n; a column that the file does not have is None. has_cut_stamps: the file's stamps were cut
-    to whole seconds; spread: they have been spread inside their second.
-    """
-
-    times_s: FloatArray
-    service_time_s: FloatArray | None = None
-    context_tokens: FloatArray | None = None
-    generated_tokens: FloatArray | None = None
-    source: str = "trace"
-    has_cut_stamps: bool = False
-    spread: bool = False
-
-    def __len__(self) -> int:
-        return len(self.times_s)
-
-    def rows(self, index: Any) -> Trace:
-        """The trace of some rows, in the order of `index`."""
-        columns: dict[str, Any] = {name: getattr(self, name) for name in ("times_s", *NUMBER_COLUMNS)}
-        taken: dict[str, Any] = {name: None if c is None else c[index] for name, c in columns.items()}
-        return replace(self, **taken)
-
-
-# Playing
-
-
-class _Purpose(IntEnum):
-    """What the trace's draws are for; each has its own blocks of the stream."""
-
-    SPREAD = 0
-    THIN = 1
-    COPY = 2
-    JITTER = 3
-
-
-def play(
-    trace: Trace,
-    *,
-    from_s: float = 0.0,
-    for_s: float | None = None,
-    time_scale: float = 1.0,
-    rate_scale: float = 1.0,
-    seed: int = 0,
-    spread: bool = True,
+def read_trace(
+    path: Path, *, form: str | None = None, url_path: str | None = None, bin_s: float | None = None
 ) -> Trace:
-    """The slice [from_s, from_s + for_s) of a trace, from its own zero, at another speed and rate.
+    """A trace file, sorted by time, its first request (or bin) at 0.
 
-    Whole-second stamps are spread inside their second first, unless `spread` is false. time_scale 0.5 plays twice as
-    fast. rate_scale below 1 keeps each request with that probability; above 1 it adds copies of each row, jittered by
-    up to JITTER_S either way but kept inside the slice. Every draw belongs to a row of the whole trace, so that another
-    slice of the same trace with the same seed agrees where both overlap.
+    form: csv, parquet or common_log, where the file's ending does not say it. url_path: of an access log only the
+    requests for this path. bin_s: of counts, where the stamps do not show it.
     """
-    if spread and trace.has_cut_stamps:
-        whole = np.round(trace.times_s)
-        trace = replace(trace, times_s=whole + _uniforms(seed, _Purpose.SPREAD, len(trace)), spread=True)
-    row = np.arange(len(trace))
-    end_s = math.inf if for_s is None else from_s + for_s
-    inside = (trace.times_s >= from_s) & (trace.times_s < end_s)
-    played, row = trace.rows(inside), row[inside]
-    if len(played) * rate_scale > MOST_REQUESTS:
-        raise InputError(f"makes {len(played) * rate_scale:,.0f} requests, at most {MOST_REQUESTS:,} are supported")
-    # A product may round up to the slice's end; no request may lie there.
-    last_s = math.inf if for_s is None else np.nextafter(for_s * time_scale, 0.0)
-    played = replace(played, times_s=np.minimum((played.times_s - from_s) * time_scale, last_s))
-    played = _scaled(played, row, len(trace), rate_scale, seed, None if for_s is None else for_s * time_scale)
-    return played.rows(np.argsort(played.times_s, kind="stable"))
+    is_log = form == "common_log" or (form is None and ending(path) in ENDINGS)
+    if url_path is not None and not is_log:
+        raise InputError(f"{path}: only an access log has a `path` for each request")
+    if is_log and bin_s is not None:
+        raise InputError(f"{path}: an access log has no counts, and so no `bin`")
+    trace = _of_log(path, url_path) if is_log else _of_table(path, form, bin_s)
+    with reading(path, str(path)), path.open("rb") as file:
+        return replace(trace, source=path.name, sha256=hashlib.file_digest(file, "sha256").hexdigest())
 
 
-def _scaled(
-    played: Trace, row: np.ndarray[Any, Any], rows: int, rate_scale: float, seed: int, length_s: float | None
-) -> Trace:
-    """Thinned or multiplied by rate_scale; `row` says which of the trace's `rows` each request is."""
-    if rate_scale < 1:
-        return played.rows(_uniforms(seed, _Purpose.THIN, rows)[row] < rate_scale)
-    whole = math.floor(rate_scale)
-    copies = np.full(len(row), whole - 1)
-    copies += _uniforms(seed, _Purpose.COPY, rows)[row] < rate_scale - whole
-    if not copies.any():
-        return played
-    end_s = float(played.times_s[-1]) if length_s is None else length_s
-    index, times = [np.arange(len(row))], [played.times_s]
-    for n in range(int(copies.max())):
-        chosen = np.flatnonzero(copies > n)
-        jitter = JITTER_S * (2 * _uniforms(seed, _Purpose.JITTER + n, rows)[row[chosen]] - 1)
-        index.append(chosen)
-        times.append(_reflected(played.times_s[chosen] + jitter, end_s))
-    order = np.concatenate(index)
-    return replace(played.rows(order), times_s=np.concatenate(times))
+def _of_log(path: Path, url_path: str | None) -> Trace:
+    log = read_access_log(path, url_path)
+    first_s = float(log.times_s.min())
+    times_s = np.sort(np.round(log.times_s - first_s, 7), kind="stable")
+    return Trace(times_s=times_s, has_cut_stamps=log.has_whole_seconds, clock=Clock(first_s, log.utc_offset_s))
 
 
-def _reflected(times_s: FloatArray, end_s: float) -> FloatArray:
-    """Times that left [0, end) turned back at its edges, so that jitter changes no count."""
-    inside = np.abs(times_s)
-    inside = np.where(inside >= end_s, 2 * end_s - inside, inside)
-    return np.clip(inside, 0.0, np.nextafter(end_s, 0.0) if end_s > 0 else 0.0)
-
-
-def _uniforms(seed: int, purpose: int, n: int) -> FloatArray:
-    """n uniforms on [0, 1): the i-th belongs to row i of the trace, whatever the slice."""
-    blocks = [
-        block_generator(seed, 0, Stream.TRACE, (purpose << 32) + block).random(LARGEST_BLOCK)
-        for block in range(-(-n // LARGEST_BLOCK))
-    ]
-    return np.concatenate([np.empty(0), *blocks])[:n]
-
-
-# Reading
-
-
-def read_trace(path: Path) -> Trace:
-    """A trace file, sorted by time, its first request at 0."""
-    columns = read_columns(path, [TIME_COLUMNS, *NUMBER_COLUMNS.values()])
+def _of_table(path: Path, form: str | None, bin_s: float | None) -> Trace:
+    wanted = [TIME_COLUMNS, *NUMBER_COLUMNS.values(), (PAYLOAD_COLUMN,), (COUNT_COLUMN,)]
+    columns = read_columns(path, wanted, form)
     time_name = next((name for name in TIME_COLUMNS if name in columns), None)
     if time_name is None:
         raise InputError(f"{path}: no column time_s or timestamp in the header ({', '.join(columns.found) or 'empty'})")
+    if COUNT_COLUMN in columns:
+        return _of_counts(columns, time_name, bin_s)
+    if bin_s is not None:
+        raise InputError(f"{path}: `bin` is the width of counts, which stand in a column {COUNT_COLUMN}")
     parse = seconds_from_zero if time_name == "time_s" else timestamp
     times = columns.floats(time_name, parse)
     if len(times) == 0:
@@ -162,10 +89,37 @@ def read_trace(path: Path) -> Trace:
         name = next((name for name in headers if name in columns), None)
         parse_field = seconds_taken if field == "service_time_s" else not_negative
         numbers[field] = None if name is None else columns.floats(name, parse_field)
+    payload = columns.texts(PAYLOAD_COLUMN) if PAYLOAD_COLUMN in columns else None
+    clock = _clock(columns, time_name, times)
     # Timestamps are exact to 100 ns; what lies below is the rounding of a float.
     times = np.round(times - times.min(), 7) if parse is timestamp else times - times.min()
-    trace = Trace(times_s=times, source=path.name, **numbers).rows(np.argsort(times, kind="stable"))
+    trace = Trace(times_s=times, payload=payload, clock=clock, **numbers).rows(np.argsort(times, kind="stable"))
     return replace(trace, has_cut_stamps=_are_cut(trace.times_s))
+
+
+def _of_counts(columns: Columns, time_name: str, bin_s: float | None) -> Trace:
+    beside = [name for name in columns.values if name not in (time_name, COUNT_COLUMN) and name not in TIME_COLUMNS]
+    if beside:
+        of_requests = f"describes single requests, but the column {COUNT_COLUMN} makes a row of many"
+        raise InputError(f"{columns.path}: the column {beside[0]} {of_requests}: leave one of the two out")
+    parse = seconds_from_zero if time_name == "time_s" else timestamp
+    counts = read_counts(columns, time_name, parse, bin_s)
+    return Trace(
+        times_s=counts.start_s,
+        counts=counts.requests,
+        has_cut_stamps=True,
+        bin_s=counts.bin_s,
+        is_derived=counts.is_derived,
+        clock=_clock(columns, time_name, np.array([counts.first_s])),
+    )
+
+
+def _clock(columns: Columns, time_name: str, times: FloatArray) -> Clock | None:
+    """The clock at the earliest of some times, with the offset of the file's first."""
+    if time_name == "time_s":
+        return None
+    offset_s = columns.offsets_s.get(time_name)
+    return Clock(float(times.min()), utc_offset_s(columns.values[time_name][0]) if offset_s is None else offset_s)
 
 
 def _are_cut(times_s: FloatArray) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -92,8 +93,12 @@ def load_scenario(
     initial_replicas: object = None,
     duration: object = None,
     seed: object = None,
+    others: Mapping[str, object] | None = None,
 ) -> Scenario:
-    """The scenario with the given options in place of its settings; an option is read as YAML reads a word."""
+    """The scenario with the given options in place of its settings; an option is read as YAML reads a word.
+
+    others: further overrides, by their dotted path.
+    """
     from planner.scenario_file import load
 
     options = {
@@ -103,5 +108,6 @@ def load_scenario(
         "deployment.initial_replicas": initial_replicas,
         "duration": duration,
         "seed": seed,
+        **(others or {}),
     }
     return load(name_or_path, {path: value for path, value in options.items() if value is not None})

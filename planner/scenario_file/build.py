@@ -14,6 +14,7 @@ from planner.scenario_file import schema
 from planner.scenario_file.bounds import check_deployment, check_traffic
 from planner.scenario_file.deployment import read_deployment
 from planner.scenario_file.problems import Problems
+from planner.scenario_file.request import read_request
 from planner.scenario_file.times import distribution, from_trace, is_from_trace
 from planner.scenario_file.traffic import Traffic, read_traffic
 from planner.service import Deterministic, Distribution, ServiceTime
@@ -36,6 +37,7 @@ def build(document: dict[str, Any], source: str, folder: Path, overridden: tuple
     service_time = _service_time(form.service_time, traffic, problems, folder)
     cold_start = _cold_start(form.cold_start, deployment, problems, folder)
     slo = _slo(form.slo, problems)
+    request = read_request(form.request, traffic.arrivals, problems, folder)
     if traffic.duration_s is not None and form.warm_up >= traffic.duration_s and not problems.is_bad("duration"):
         problems.add(("warm_up",), f"must be below the duration ({traffic.duration_s:g} s)")
     if deployment is not None and traffic.duration_s is not None:
@@ -58,6 +60,7 @@ def build(document: dict[str, Any], source: str, folder: Path, overridden: tuple
         deployment=deployment,
         cold_start=cold_start,
         slo=slo,
+        request=request,
         seed=form.seed,
         warnings=(*warnings, *traffic.warnings),
     )

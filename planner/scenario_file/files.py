@@ -11,10 +11,12 @@ from pathlib import Path, PurePath
 
 import planner
 from planner.errors import InputError
+from planner.payload_files import payload_path
 from planner.scenario import Scenario
 from planner.scenario_file.build import build
 from planner.scenario_file.overrides import override
 from planner.scenario_file.problems import shown, value_at
+from planner.scenario_file.retiming import path_in_document
 from planner.scenario_file.yaml_text import dump, parse, read_mapping
 
 FILE_REFERENCES = (
@@ -22,8 +24,12 @@ FILE_REFERENCES = (
     ("service_time", "file"),
     ("cold_start", "file"),
     ("deployment", "file"),
+    ("request", "body_file"),
+    ("request", "json_lines"),
+    ("request", "template"),
+    ("request", "files"),
 )
-"""Where a scenario may name another file."""
+"""Where a scenario may name another file, or a folder of payloads."""
 
 INPUTS = "inputs"
 """The subfolder of a run folder that holds the files named by its scenario."""
@@ -32,17 +38,24 @@ INPUTS = "inputs"
 def load(name_or_path: str | Path, overrides: Mapping[str, object] | None = None) -> Scenario:
     """The scenario at a path (it contains / or ends in .yaml or .yml), else the shipped one of that name.
 
-    overrides: dotted path -> value in place of the file's, under v1 names (`deployment.autoscale_min_replicas`). The
-    scenario's `text` is the file's, or with overrides the document that they make.
+    overrides: dotted path -> value in place of the file's, under v1 names (`deployment.autoscale_min_replicas`), or
+    `trace.file`, `trace.from` and so on, for the whole traffic; a relative `trace.file` is relative to where the
+    command runs. The scenario's `text` is the file's, or with overrides the document that they make.
     """
     path, source = _located(name_or_path)
     document, text = read_mapping(path, source)
     if overrides:
+        overrides = _with_absolute_trace(overrides)
         document = override(document, overrides)
         changes = ", ".join(f"{name} = {shown(value)}" for name, value in overrides.items())
         text = f"# {source} with {changes}\n{dump(document)}"
-    scenario = build(document, source, path.parent, tuple(overrides or ()))
+    scenario = build(document, source, path.parent, tuple(map(path_in_document, overrides or ())))
     return dataclasses.replace(scenario, source=path, text=text)
+
+
+def _with_absolute_trace(overrides: Mapping[str, object]) -> Mapping[str, object]:
+    file = overrides.get("trace.file")
+    return overrides if file is None else {**overrides, "trace.file": os.path.abspath(str(file))}
 
 
 def shipped_folder() -> Path:
@@ -97,7 +110,10 @@ def save_copy(scenario: Scenario, folder: Path) -> Path:
             named = os.path.normpath(home / file)
         else:
             named = file if parts[0] == INPUTS else f"{INPUTS}/{file}"
-            _copy(home / file, folder / named)
+            if path[-1] == "files":
+                _copy_payloads(home / file, folder / named, scenario)
+            else:
+                _copy(home / file, folder / named)
         if named != file:
             value_at(document, path[:-1])[path[-1]] = named
             moved = True
@@ -109,6 +125,13 @@ def save_copy(scenario: Scenario, folder: Path) -> Path:
     target = folder / "scenario.yaml"
     target.write_text(text, encoding="utf-8")
     return target
+
+
+def _copy_payloads(origin: Path, target: Path, scenario: Scenario) -> None:
+    """Of a folder of payloads, those that the requests name."""
+    payload = getattr(scenario.arrivals, "payload", None)
+    for name in set() if payload is None else set(payload):
+        _copy(payload_path(origin, name), target / name)
 
 
 def _copy(origin: Path, target: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from planner import units
 from planner.azureml import SETTINGS
 from planner.scenario_file.problems import value_at
+from planner.scenario_file.retiming import PREFIX, duration_text, retime
 from planner.scenario_file.yaml_text import scalar
 
 
@@ -17,11 +18,16 @@ def override(document: Mapping[str, Any], overrides: Mapping[str, object]) -> di
     """A copy of the document with the values at dotted paths (`traffic.rate[1].rps`) replaced.
 
     Text is read as YAML reads a word. An Azure setting replaces its other name too. A duration cuts or extends the
-    rates and the trace with it: a ramp keeps its slope, the last rate holds.
+    rates and the trace with it: a ramp keeps its slope, the last rate holds. Paths under `trace` come first and change
+    the traffic (`planner.scenario_file.retiming`).
     """
     result: dict[str, Any] = copy.deepcopy(dict(document))
-    for dotted_path, given in overrides.items():
-        value = scalar(given) if isinstance(given, str) else given
+    values = {path: scalar(given) if isinstance(given, str) else given for path, given in overrides.items()}
+    if of_trace := {path[len(PREFIX) :]: value for path, value in values.items() if path.startswith(PREFIX)}:
+        retime(result, of_trace)
+    for dotted_path, value in values.items():
+        if dotted_path.startswith(PREFIX):
+            continue
         *parents, key = steps(dotted_path)
         holder: Any = result
         for parent in parents:
@@ -85,8 +91,3 @@ def _cut(rate: list[dict[str, Any]], old_s: float, new_s: float) -> list[dict[st
     first_rps, final_rps = units.rate_rps(last["rps"]), units.rate_rps(last["to_rps"])
     last["to_rps"] = first_rps + (final_rps - first_rps) * (new_s - start_s) / (end_s - start_s)
     return kept
-
-
-def duration_text(seconds: float) -> str:
-    """A duration as a scenario file writes it, exact to a nanosecond."""
-    return f"{seconds:.9f}".rstrip("0").rstrip(".") + "s"

@@ -10,6 +10,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from planner.errors import InputError
+from planner.request import looks_secret
 from planner.scenario_file import schema
 
 Path = tuple[str | int, ...]
@@ -69,7 +70,7 @@ class Problems:
     def label(self, path: Path) -> str:
         """`FILE: dotted.path = value`, or the option that set it."""
         place = option(path) if self.is_override(path) else f"{self.source}: {dotted(path)}"
-        return f"{place} = {shown(value_at(self.document, path))}"
+        return place if _is_private(path) else f"{place} = {shown(value_at(self.document, path))}"
 
     def raise_if_any(self) -> None:
         if self.sentences:
@@ -158,8 +159,25 @@ def dotted(path: Path) -> str:
 
 def option(path: Path) -> str:
     """The name of the option that overrides a setting: it carries the setting's name."""
-    is_option = len(path) == 1 or (len(path) == 2 and path[0] == "deployment")
+    if path == ("traffic", "arrivals", "trace", "file"):
+        return "--trace"
+    is_option = len(path) == 1 or path[:-1] in (("deployment",), ("traffic", "arrivals", "trace"))
     return f"--{str(path[-1]).replace('_', '-')}" if is_option else dotted(path)
+
+
+def _is_private(path: Path) -> bool:
+    """Whether the value at a path may be a secret, however deep it lies."""
+    return path[:2] == ("request", "headers") or (path[:1] == ("request",) and looks_secret(str(path[-1])))
+
+
+def _masked(value: Any) -> Any:
+    """A value without the texts in it whose names tell of secrets."""
+    if isinstance(value, Mapping):
+        return {
+            key: "***" if isinstance(inner, str) and looks_secret(str(key)) else _masked(inner)
+            for key, inner in value.items()
+        }
+    return [_masked(inner) for inner in value] if isinstance(value, list) else value
 
 
 def value_at(document: Any, path: Path) -> Any:
@@ -178,6 +196,6 @@ def shown(value: Any) -> str:
     if isinstance(value, str):
         text = value if value.strip() == value != "" else json.dumps(value)
     else:
-        text = json.dumps(value, default=str)
+        text = json.dumps(_masked(value), default=str)
     text = " ".join(text.split()) or text
     return text if len(text) <= 60 else text[:57] + "..."

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, create_model
+from pydantic import Discriminator, Field, Tag, create_model
 
 from planner.azureml import SETTINGS
 from planner.model import (
@@ -20,24 +20,19 @@ from planner.model import (
     UtilizationOver,
     WhenNoReplica,
 )
+from planner.scenario_file.request_form import RequestForm
+from planner.scenario_file.trace_form import TraceSlice
 from planner.scenario_file.values import (
     PositiveNumber,
     PositiveSeconds,
-    PositiveTraceSeconds,
     Rps,
-    Scale,
     Seconds,
     Share,
+    Strict,
     SwitchingRate,
-    TraceSeconds,
     azure_value,
     count,
 )
-
-
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, arbitrary_types_allowed=True)
-
 
 # Times
 
@@ -158,19 +153,6 @@ class MmppArrivals(Strict):
     mmpp: Mmpp
 
 
-class TraceSlice(Strict):
-    file: str = Field(description="CSV or Parquet; a relative path is relative to this file.")
-    from_: TraceSeconds = Field(0.0, alias="from", description="Start of the slice, counted from the first request.")
-    for_: PositiveTraceSeconds | None = Field(
-        None, alias="for", description="Length of the slice in the trace's own time."
-    )
-    rate_scale: Scale = Field(1.0, description="Below 1 thins, above 1 adds jittered copies.")
-    time_scale: Scale = Field(1.0, description="0.5 plays twice as fast.")
-    one_second_stamps: Literal["spread", "start_of_second"] = Field(
-        "spread", description="What to do with stamps that were cut to whole seconds."
-    )
-
-
 class TraceArrivals(Strict):
     trace: TraceSlice
 
@@ -289,6 +271,7 @@ class ScenarioForm(Strict):
     deployment: DeploymentForm  # type: ignore[valid-type]
     cold_start: Distribution | None = Field(None, description="From a replica's creation to ready.")
     slo: SloForm | None = None
+    request: RequestForm | None = Field(None, description="What a replay sends, and which answers are good.")
     seed: count(0, 2**63 - 1) = 0  # type: ignore[valid-type]
 
 

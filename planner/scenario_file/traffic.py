@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 
 from planner.arrivals import ArrivalProcess, MarkovModulatedPoisson, Recorded, Renewal
+from planner.clock import ClockTime
 from planner.errors import InputError
 from planner.model import FloatArray
 from planner.rates import RateProfile
 from planner.scenario_file import schema
 from planner.scenario_file.problems import Problems, dotted
+from planner.scenario_file.provenance import made, spreading_warning
 from planner.trace import Trace, play, read_trace
 from planner.units import not_too_long
 
@@ -37,7 +39,7 @@ def read_traffic(form: Any, problems: Problems, folder: Path) -> Traffic:
     if isinstance(arrivals, schema.TraceArrivals):
         return _recorded(form, arrivals.trace, problems, folder)
     if form.duration is None:
-        if not problems.is_bad("duration"):
+        if not (problems.is_bad("duration") or problems.is_bad("traffic", "arrivals", "trace")):
             problems.missing(("duration",))
         return Traffic()
     warnings: list[str] = []
@@ -129,19 +131,35 @@ def _recorded(form: Any, chosen: Any, problems: Problems, folder: Path) -> Traff
     nothing = Traffic(duration_s or length_s, is_trace=True)
     if problems.is_bad("traffic"):
         return nothing
-    trace = None if _is_too_long(length_s, problems) else _played(form, chosen, duration_s, problems, folder)
+    whole = None if _is_too_long(length_s, problems) else _read(chosen, problems, folder)
+    from_s = None if whole is None else _start(whole, chosen, problems)
+    if whole is None or from_s is None:
+        return nothing
+    trace = _played(whole, from_s, form, duration_s, problems)
     if trace is None:
         return nothing
-    end_s = duration_s or length_s or math.floor(trace.times_s[-1]) + 1.0
+    end_s = duration_s or length_s or _natural_end_s(whole, trace, from_s, chosen)
     if _is_too_long(end_s, problems):
         return nothing
-    warnings = []
-    if trace.has_cut_stamps:
-        how = "spread inside their second" if trace.spread else "all at the start of their second"
-        warnings.append(f"{problems.source}: {chosen.file} has stamps of whole seconds, played {how}")
     times_s = np.minimum(trace.times_s, np.nextafter(end_s, 0.0))
-    arrivals = Recorded(times_s, trace.source, _start_of_second(times_s, chosen) if trace.spread else None)
-    return Traffic(end_s, arrivals, trace, is_trace=True, warnings=tuple(warnings))
+    arrivals = Recorded(
+        times_s,
+        trace.source,
+        _start_of_second(times_s, from_s, chosen) if trace.spread and trace.bin_s == 1 else None,
+        payload=trace.payload,
+        made=made(whole, trace, from_s, end_s, chosen, form.seed),
+        file_sha256=trace.sha256,
+    )
+    warning = spreading_warning(whole, trace, chosen)
+    warnings = () if warning is None else (f"{problems.source}: {warning}",)
+    return Traffic(end_s, arrivals, trace, is_trace=True, warnings=warnings)
+
+
+def _natural_end_s(whole: Trace, trace: Trace, from_s: float, chosen: Any) -> float:
+    """Where a slice without an end ends: with its last bin, or with the second of its last request."""
+    if whole.counts is not None:
+        return (whole.end_s - from_s) * float(chosen.time_scale)
+    return float(math.floor(trace.times_s[-1])) + 1.0
 
 
 def _is_too_long(length_s: float | None, problems: Problems) -> bool:
@@ -154,31 +172,57 @@ def _is_too_long(length_s: float | None, problems: Problems) -> bool:
     return False
 
 
-def _start_of_second(times_s: FloatArray, chosen: Any) -> FloatArray:
+def _start_of_second(times_s: FloatArray, from_s: float, chosen: Any) -> FloatArray:
     """Spread stamps of a slice taken back to the start of their second of the trace, which keeps their order."""
-    second = np.floor(times_s / chosen.time_scale + chosen.from_)
-    return np.asarray(np.maximum((second - chosen.from_) * chosen.time_scale, 0.0))
+    second = np.floor(times_s / chosen.time_scale + from_s)
+    return np.asarray(np.maximum((second - from_s) * chosen.time_scale, 0.0))
 
 
-def _played(form: Any, chosen: Any, duration_s: float | None, problems: Problems, folder: Path) -> Trace | None:
+def _read(chosen: Any, problems: Problems, folder: Path) -> Trace | None:
     path = ("traffic", "arrivals", "trace")
     try:
-        trace = read_trace(folder / chosen.file)
+        trace = read_trace(folder / chosen.file, form=chosen.format, url_path=chosen.path, bin_s=chosen.bin)
     except InputError as error:
         problems.of_file((*path, "file"), error)
         return None
+    if trace.counts is not None and chosen.one_second_stamps != "spread":
+        problems.add((*path, "one_second_stamps"), f"but {chosen.file} has counts, which are always spread")
+        return None
+    return trace
+
+
+def _start(trace: Trace, chosen: Any, problems: Problems) -> float | None:
+    """Second of the trace at which the slice starts."""
+    path = ("traffic", "arrivals", "trace", "from")
+    start: float | ClockTime = chosen.from_
+    if isinstance(start, float):
+        return start
+    if trace.clock is None:
+        problems.add(path, f"needs a trace with timestamps; {chosen.file} has time_s, so give a duration")
+        return None
+    try:
+        return trace.clock.seconds_at(start, trace.end_s)
+    except ValueError as bound:
+        problems.add(path, str(bound))
+        return None
+
+
+def _played(trace: Trace, from_s: float, form: Any, duration_s: float | None, problems: Problems) -> Trace | None:
+    path = ("traffic", "arrivals", "trace")
+    chosen = form.traffic.arrivals.trace
     for_s = chosen.for_
     if for_s is None and duration_s is not None:
         for_s = duration_s / chosen.time_scale
     try:
         played = play(
             trace,
-            from_s=chosen.from_,
+            from_s=from_s,
             for_s=for_s,
             time_scale=chosen.time_scale,
             rate_scale=chosen.rate_scale,
             seed=form.seed,
             spread=chosen.one_second_stamps == "spread",
+            even=chosen.spread == "even",
         )
     except InputError as error:
         problems.about(path, str(error))

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import PlainValidator, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, PlainValidator, WithJsonSchema
 
 from planner import units
+from planner.access_log import url_path
 from planner.azureml import Setting
+from planner.clock import ClockTime, start
 from planner.rates import LARGEST_RATE_RPS
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, arbitrary_types_allowed=True)
+
 
 _DURATION: dict[str, Any] = {
     "type": "string",
@@ -19,7 +26,23 @@ _PERCENT = {"type": "string", "pattern": r"^\s*\d*\.?\d*\s*%\s*$"}
 
 Seconds = Annotated[float, PlainValidator(units.seconds), WithJsonSchema(_DURATION)]
 PositiveSeconds = Annotated[float, PlainValidator(units.positive_seconds), WithJsonSchema(_DURATION)]
-TraceSeconds = Annotated[float, PlainValidator(units.unbounded_seconds), WithJsonSchema(_DURATION)]
+TraceStart = Annotated[
+    float | ClockTime,
+    PlainValidator(start),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                _DURATION,
+                {"type": "string", "pattern": r"^\s*([01]?\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?\s*$"},
+                {"type": "string", "pattern": r"^\s*\d{4}-\d{2}-\d{2}([T ]\d.*)?$"},
+            ],
+            "examples": ["5m", "12:00", "2023-11-16T18:20:00"],
+        }
+    ),
+]
+UrlPath = Annotated[
+    str, PlainValidator(url_path), WithJsonSchema({"type": "string", "pattern": r"^/[^\s?]*$", "examples": ["/score"]})
+]
 PositiveTraceSeconds = Annotated[
     float, PlainValidator(lambda value: units.above_zero(units.unbounded_seconds(value))), WithJsonSchema(_DURATION)
 ]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from planner.columns import read_columns
 from planner.errors import InputError
+from planner.scenario_file.files import shipped_folder
 from planner.trace import Trace, play, read_column, read_trace
 
 
@@ -59,6 +60,48 @@ def test_parquet_holds_the_same(tmp_path: Path) -> None:
     assert trace.times_s.tolist() == [0.0, 2.0]
     assert trace.context_tokens is not None
     assert trace.context_tokens.tolist() == [2, 1]
+
+
+def test_payloads_are_kept_as_text_with_their_requests(tmp_path: Path) -> None:
+    trace = read_trace(written(tmp_path, 'time_s,payload\n3,"{""a"": 1}"\n1,\n2,5\n'))
+    assert trace.payload is not None
+    assert trace.payload.tolist() == ["", "5", '{"a": 1}']
+    assert trace.payload.dtype == object
+    played = play(trace, from_s=1, rate_scale=2.0, seed=1)
+    assert played.payload is not None
+    assert sorted(played.payload) == ["5", "5", '{"a": 1}', '{"a": 1}']
+    path = tmp_path / "trace.parquet"
+    for bad, shown in ((7, "7"), (None, "None")):
+        pq.write_table(pa.table({"time_s": [3.0, 1.0], "payload": pa.array([bad, None])}), path)
+        with pytest.raises(InputError, match=f"row 1, column payload = {shown}, must be text"):
+            read_trace(path)
+
+
+def test_the_clock_of_a_trace_is_that_of_its_first_time(tmp_path: Path) -> None:
+    stamps = "timestamp\n2026-01-01T00:00:03.75+01:00\n2026-01-01T00:00:03.25+01:00\n"
+    for text, shown in (
+        (stamps, "2026-01-01 00:00:03+01:00"),
+        (stamps.replace("+01:00", ""), "2026-01-01 00:00:03+00:00"),
+    ):
+        clock = read_trace(written(tmp_path, text)).clock
+        assert clock is not None
+        assert clock.shown(0) == shown
+    assert read_trace(written(tmp_path, "time_s\n5\n")).clock is None
+
+
+@pytest.mark.parametrize("bin_s", [1.0, 60.0])
+@pytest.mark.parametrize("even", [False, True])
+def test_a_real_trace_that_was_counted_per_bin_comes_back_with_its_counts(
+    tmp_path: Path, bin_s: float, even: bool
+) -> None:
+    path = shipped_folder() / "traces" / "azure-llm-2023" / "code-18h40.csv"
+    number = (read_trace(path).times_s // bin_s).astype(int)
+    counts = np.bincount(number)
+    rows = "".join(f"{i * bin_s:g},{n}\n" for i, n in enumerate(counts) if n)  # bins without requests are left out
+    counted = read_trace(written(tmp_path, "time_s,requests\n" + rows))
+    assert counted.bin_s == bin_s
+    played = play(counted, seed=11, even=even)
+    assert np.array_equal((played.times_s // bin_s).astype(int), number)
 
 
 def test_parquet_with_timestamps(tmp_path: Path) -> None:

@@ -1,0 +1,201 @@
+"""Playing a slice of a recorded trace faster, slower, thinned or multiplied. `planner.trace` reads the files."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+
+from planner.clock import Clock
+from planner.columns import ObjectArray
+from planner.draws import LARGEST_BLOCK, Stream, block_generator
+from planner.errors import InputError
+from planner.model import FloatArray, IntArray
+
+MOST_REQUESTS = 10_000_000
+"""Of a played trace: all of them are held in memory, in several columns."""
+
+JITTER_S = 1.0
+"""A copy that `rate_scale` above 1 adds is at most this far from its original."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trace:
+    """Requests in order of time. times_s: seconds from the first request, or from the slice's start once played.
+
+    All columns have length n; a column that the file does not have is None. has_cut_stamps: the file's stamps stand for
+    a bin of bin_s seconds that starts there (those cut to whole seconds: 1 s); spread: they have been spread inside it.
+    counts: requests of each row, which then is a bin; is_derived: its width was found in the stamps. clock: what the
+    clock showed at 0, if the file has timestamps. sha256: of the file's bytes.
+    """
+
+    times_s: FloatArray
+    service_time_s: FloatArray | None = None
+    context_tokens: FloatArray | None = None
+    generated_tokens: FloatArray | None = None
+    payload: ObjectArray | None = None
+    counts: IntArray | None = None
+    source: str = "trace"
+    has_cut_stamps: bool = False
+    bin_s: float = 1.0
+    is_derived: bool = False
+    spread: bool = False
+    clock: Clock | None = None
+    sha256: str = ""
+
+    def __len__(self) -> int:
+        return len(self.times_s)
+
+    @property
+    def end_s(self) -> float:
+        """The last request, or the end of the last bin."""
+        return float(self.times_s[-1]) + (0.0 if self.counts is None else self.bin_s)
+
+    def rows(self, index: Any) -> Trace:
+        """The trace of some rows, in the order of `index`."""
+        names = ("times_s", "service_time_s", "context_tokens", "generated_tokens", "payload", "counts")
+        columns: dict[str, Any] = {name: getattr(self, name) for name in names}
+        taken: dict[str, Any] = {name: None if c is None else c[index] for name, c in columns.items()}
+        return replace(self, **taken)
+
+
+# Playing
+
+
+class _Purpose(IntEnum):
+    """What the trace's draws are for; each has its own blocks of the stream."""
+
+    SPREAD = 0
+    THIN = 1
+    COPY = 2
+    JITTER = 3
+
+
+def play(
+    trace: Trace,
+    *,
+    from_s: float = 0.0,
+    for_s: float | None = None,
+    time_scale: float = 1.0,
+    rate_scale: float = 1.0,
+    seed: int = 0,
+    spread: bool = True,
+    even: bool = False,
+) -> Trace:
+    """The slice [from_s, from_s + for_s) of a trace, from its own zero, at another speed and rate.
+
+    Cut stamps are spread inside their bin first, unless `spread` is false: independently and uniformly, or with `even`
+    at regular distances. time_scale 0.5 plays twice as fast. rate_scale below 1 keeps each request with that
+    probability; above 1 it adds copies of each row, jittered by up to JITTER_S either way but kept inside the slice
+    (of counts: spread inside their bin as the others). Every draw belongs to a row of the whole trace, so that another
+    slice of the same trace with the same seed agrees where both overlap.
+    """
+    end_s = math.inf if for_s is None else from_s + for_s
+    place = None
+    if trace.counts is not None:
+        trace, place = _counted(trace, from_s, end_s, rate_scale, seed)
+        rate_scale = 1.0
+    elif spread and trace.has_cut_stamps:
+        trace = replace(trace, times_s=np.round(trace.times_s / trace.bin_s) * trace.bin_s)
+        place = _uniforms(seed, _Purpose.SPREAD, np.arange(len(trace)))
+    if spread and place is not None:
+        trace = _spread(trace, _regular(trace.times_s) if even else place)
+    row = np.arange(len(trace))
+    inside = (trace.times_s >= from_s) & (trace.times_s < end_s)
+    played, row = trace.rows(inside), row[inside]
+    if len(played) * rate_scale > MOST_REQUESTS:
+        raise _too_many(len(played) * rate_scale)
+    # A product may round up to the slice's end; no request may lie there.
+    last_s = math.inf if for_s is None else np.nextafter(for_s * time_scale, 0.0)
+    played = replace(played, times_s=np.minimum((played.times_s - from_s) * time_scale, last_s))
+    if rate_scale != 1:
+        played = _scaled(played, row, rate_scale, seed, None if for_s is None else for_s * time_scale)
+    return played.rows(np.argsort(played.times_s, kind="stable"))
+
+
+def _too_many(requests: float) -> InputError:
+    return InputError(f"makes {requests:,.0f} requests, at most {MOST_REQUESTS:,} are supported")
+
+
+def _counted(trace: Trace, from_s: float, end_s: float, rate_scale: float, seed: int) -> tuple[Trace, FloatArray]:
+    """The requests of all bins that a slice touches, at the start of their bin, thinned or multiplied; their places."""
+    counts = trace.counts
+    assert counts is not None
+    bins = np.flatnonzero((trace.times_s + trace.bin_s > from_s) & (trace.times_s < end_s))
+    total = int(counts[bins].sum())
+    if total * max(rate_scale, 1.0) > MOST_REQUESTS:
+        raise _too_many(total * max(rate_scale, 1.0))
+    bin_of = np.repeat(bins, counts[bins])
+    row = np.repeat((np.cumsum(counts) - counts)[bins], counts[bins])
+    row += np.arange(total) - np.repeat(np.cumsum(counts[bins]) - counts[bins], counts[bins])
+    index, places = [bin_of], [_uniforms(seed, _Purpose.SPREAD, row)]
+    if rate_scale < 1:
+        kept = _uniforms(seed, _Purpose.THIN, row) < rate_scale
+        index, places = [bin_of[kept]], [places[0][kept]]
+    elif rate_scale > 1:
+        copies = _copies(row, rate_scale, seed)
+        for n in range(int(copies.max(initial=0))):
+            index.append(bin_of[copies > n])
+            places.append(_uniforms(seed, _Purpose.JITTER + n, row[copies > n]))
+    chosen = np.concatenate(index)
+    order = np.argsort(chosen, kind="stable")
+    return replace(trace.rows(chosen[order]), counts=None), np.concatenate(places)[order]
+
+
+def _spread(trace: Trace, place: FloatArray) -> Trace:
+    """Each request at its place, from 0 to 1, inside the bin at whose start it stands."""
+    next_bin = np.nextafter(trace.times_s + trace.bin_s, -math.inf)  # a sum may round up to it
+    return replace(trace, times_s=np.minimum(trace.times_s + trace.bin_s * place, next_bin), spread=True)
+
+
+def _regular(starts_s: FloatArray) -> FloatArray:
+    """Places at regular distances for the requests of each bin: (i + 1/2) / n. starts_s: sorted."""
+    first = np.searchsorted(starts_s, starts_s, side="left")
+    n = np.searchsorted(starts_s, starts_s, side="right") - first
+    return np.asarray((np.arange(len(starts_s)) - first + 0.5) / n)
+
+
+def _scaled(played: Trace, row: IntArray, rate_scale: float, seed: int, length_s: float | None) -> Trace:
+    """Thinned or multiplied by rate_scale; `row` says which of the trace's rows each request is."""
+    if rate_scale < 1:
+        return played.rows(_uniforms(seed, _Purpose.THIN, row) < rate_scale)
+    copies = _copies(row, rate_scale, seed)
+    if not copies.any():
+        return played
+    end_s = float(played.times_s[-1]) if length_s is None else length_s
+    index, times = [np.arange(len(row))], [played.times_s]
+    for n in range(int(copies.max())):
+        chosen = np.flatnonzero(copies > n)
+        jitter = JITTER_S * (2 * _uniforms(seed, _Purpose.JITTER + n, row[chosen]) - 1)
+        index.append(chosen)
+        times.append(_reflected(played.times_s[chosen] + jitter, end_s))
+    order = np.concatenate(index)
+    return replace(played.rows(order), times_s=np.concatenate(times))
+
+
+def _copies(row: IntArray, rate_scale: float, seed: int) -> IntArray:
+    """How many copies each row gets beside itself."""
+    whole = math.floor(rate_scale)
+    return np.asarray(whole - 1 + (_uniforms(seed, _Purpose.COPY, row) < rate_scale - whole), dtype=np.int64)
+
+
+def _reflected(times_s: FloatArray, end_s: float) -> FloatArray:
+    """Times that left [0, end) turned back at its edges, so that jitter changes no count."""
+    inside = np.abs(times_s)
+    inside = np.where(inside >= end_s, 2 * end_s - inside, inside)
+    return np.clip(inside, 0.0, np.nextafter(end_s, 0.0) if end_s > 0 else 0.0)
+
+
+def _uniforms(seed: int, purpose: int, row: IntArray) -> FloatArray:
+    """A uniform on [0, 1) for each of some rows of the trace: the same one whatever the slice."""
+    if len(row) == 0:
+        return np.empty(0)
+    first, last = int(row.min()) // LARGEST_BLOCK, int(row.max()) // LARGEST_BLOCK
+    blocks = [
+        block_generator(seed, 0, Stream.TRACE, (purpose << 32) + block).random(LARGEST_BLOCK)
+        for block in range(first, last + 1)
+    ]
+    return np.asarray(np.concatenate(blocks)[row - first * LARGEST_BLOCK])

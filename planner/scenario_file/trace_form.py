@@ -1,0 +1,39 @@
+"""The form of `traffic.arrivals.trace`: which trace a scenario plays, and how."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from planner.scenario_file.values import PositiveTraceSeconds, Scale, Strict, TraceStart, UrlPath
+
+
+class TraceSlice(Strict):
+    file: str = Field(description="CSV, Parquet or access log (.log); a relative path is relative to this file.")
+    format: Literal["csv", "parquet", "common_log"] | None = Field(
+        None, description="Default: by the file's ending; .log, .clf and .txt are access logs, also in .gz."
+    )
+    path: UrlPath | None = Field(
+        None, description="Of an access log, only requests for exactly this path, the query left out."
+    )
+    from_: TraceStart = Field(
+        0.0,
+        alias="from",
+        description="Start of the slice: a duration after the first request, a time of day (the first occurrence) or "
+        "an ISO 8601 time, in the offset of the trace.",
+    )
+    for_: PositiveTraceSeconds | None = Field(
+        None, alias="for", description="Length of the slice in the trace's own time."
+    )
+    rate_scale: Scale = Field(1.0, description="Below 1 thins, above 1 adds jittered copies.")
+    time_scale: Scale = Field(1.0, description="0.5 plays twice as fast.")
+    one_second_stamps: Literal["spread", "start_of_second"] = Field(
+        "spread", description="What to do with stamps that were cut to whole seconds."
+    )
+    bin: PositiveTraceSeconds | None = Field(
+        None, description="Width of each bin of counts (a column `requests`). Default: found in the stamps."
+    )
+    spread: Literal["uniform", "even"] = Field(
+        "uniform", description="How requests are spread inside a whole second or a bin of counts."
+    )
