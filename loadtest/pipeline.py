@@ -11,7 +11,9 @@ from typing import Any
 
 from loadtest.lab.options import KEY_VARIABLE, ReplicaKind, check_replicas
 from loadtest.lab.process import LabProcess
-from loadtest.replay.run import ReplayResult, replay
+from loadtest.replay.conclude import ReplayResult
+from loadtest.replay.credential_settings import CredentialSettings, Kind
+from loadtest.replay.run import replay
 from loadtest.replay.session import OnProgress
 from loadtest.report import write_run_report
 from loadtest.runfolder import RunFolder, create_run_folder
@@ -89,7 +91,8 @@ def _replay_in_lab(
             os.environ[KEY_VARIABLE] = lab.key  # the environment is the only way in which a key travels
             try:
                 with live() as on_progress:
-                    return replay(scenario, lab.url, out=out, on_progress=on_progress)
+                    key = CredentialSettings(kind=Kind.KEY_VARIABLE)
+                    return replay(scenario, lab.url, out=out, on_progress=on_progress, credentials=key)
             finally:
                 os.environ.pop(KEY_VARIABLE)
                 if before is not None:

@@ -63,6 +63,11 @@ class RunFolder:
         return self.path / "summary.json"
 
     @property
+    def latencies(self) -> Path:
+        """Both latencies per second and status, as an HDR interval log."""
+        return self.path / "latencies.hlog"
+
+    @property
     def report(self) -> Path:
         return self.path / "report.html"
 
@@ -71,15 +76,13 @@ class RunFolder:
         """The document of `surgeproof validate`, once it has judged the run."""
         return self.path / "validation.json"
 
-    @property
-    def segment(self) -> Path:
-        """The worker's records while the run goes on; merged into `requests` at the end."""
-        return self.path / "worker-0.segment"
+    def segments(self) -> list[Path]:
+        """The workers' records while the run goes on; merged into `requests` at the end."""
+        return sorted(self.path.glob("worker-*.segment"))
 
-    @property
-    def worker_log(self) -> Path:
-        """What the worker wrote to stderr; kept only if it wrote anything."""
-        return self.path / "worker-0.log"
+    def logs(self) -> list[Path]:
+        """What the processes of the replay wrote to stderr; kept only if they wrote anything."""
+        return sorted([*self.path.glob("lead.log"), *self.path.glob("worker-*.log")])
 
     def read_schedule(self) -> Schedule:
         return read_schedule(self.schedule)

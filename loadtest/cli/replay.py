@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from loadtest.cli import replay_options as o
 from planner.cli.options import (
     AutoscaleMaxReplicas,
     AutoscaleMinReplicas,
@@ -15,21 +16,44 @@ from planner.cli.options import (
     OutOption,
     Output,
     OutputOption,
-    ScenarioArgument,
     SeedOption,
     load_scenario,
 )
+from planner.errors import InputError
 
 
 def command(
-    scenario: ScenarioArgument,
-    url: Annotated[str, typer.Option("--url", help="The full scoring URL, such as http://127.0.0.1:5001/score.")],
-    allow_host: Annotated[
-        list[str] | None, typer.Option("--allow-host", help="A host that may be loaded though it is not this machine.")
+    scenario: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="SCENARIO",
+            help="A path (it contains / or ends in .yaml or .yml) or the name of a shipped scenario.",
+        ),
     ] = None,
-    max_requests: Annotated[
-        int | None, typer.Option("--max-requests", min=1, help="Send no more than this; needed with --allow-host.")
+    url: Annotated[
+        str | None, typer.Option("--url", help="The full scoring URL, such as http://127.0.0.1:5001/score.")
     ] = None,
+    dry_run: o.DryRunOption = False,
+    retry: o.RetryOption = None,
+    trace: o.TraceOption = None,
+    from_: o.FromOption = None,
+    for_: o.ForOption = None,
+    rate_scale: o.RateScaleOption = None,
+    time_scale: o.TimeScaleOption = None,
+    processes: o.ProcessesOption = None,
+    expect_workers: o.ExpectWorkersOption = 0,
+    master_bind: o.MasterBindOption = None,
+    key_file: o.KeyFileOption = None,
+    token_file: o.TokenFileOption = None,
+    azure_identity: o.AzureIdentityOption = False,
+    allow_host: o.AllowHostOption = None,
+    max_requests: o.MaxRequestsOption = None,
+    max_rps: o.MaxRpsOption = None,
+    stop_at_errors: o.StopAtErrorsOption = None,
+    count_503s: o.Count503sOption = False,
+    fail_if: o.FailIfOption = None,
+    junit: o.JunitOption = None,
+    recover: o.RecoverOption = None,
     out: OutOption = None,
     output: OutputOption = Output.TABLE,
     autoscale_min_replicas: AutoscaleMinReplicas = None,
@@ -41,13 +65,18 @@ def command(
 ) -> None:
     """Send a scenario's requests to an endpoint at their planned times, whatever it answers, and keep the books.
 
-    The endpoint key is read from the environment variable SURGEPROOF_ENDPOINT_KEY.
-
     Example: surgeproof replay quickstart --url http://127.0.0.1:5001/score
     """
-    from loadtest.cli.replay_view import live_progress, show
-    from loadtest.replay.run import replay
+    from loadtest.cli.replay_view import finish, live_progress, show_dry_run
+    from loadtest.judged_replay import Judging
 
+    judging = Judging.of(fail_if or (), junit)
+    if recover is not None:
+        if scenario is not None or url is not None:
+            raise InputError("--recover DIR: the folder knows its scenario and URL, leave them out")
+        raise typer.Exit(finish(judging.recover(recover), output))
+    if scenario is None:
+        raise InputError("SCENARIO is missing: the name of a shipped scenario (`surgeproof scenarios`) or a path")
     plan = load_scenario(
         scenario,
         autoscale_min_replicas=autoscale_min_replicas,
@@ -56,10 +85,22 @@ def command(
         initial_replicas=initial_replicas,
         duration=duration,
         seed=seed,
+        others=o.traffic_overrides(trace, from_, for_, rate_scale, time_scale),
     )
-    with live_progress() as on_progress:
-        result = replay(
-            plan, url, out=out, allow_hosts=allow_host or (), max_requests=max_requests, on_progress=on_progress
-        )
-    show(result, output)
-    raise typer.Exit(result.exit_code)
+    if dry_run:
+        show_dry_run(plan, output)
+        return
+    if url is None:
+        raise InputError("--url is missing: the full scoring URL, such as http://127.0.0.1:5001/score")
+    options = o.replay_options(
+        processes=processes,
+        expect_workers=expect_workers,
+        master_bind=master_bind,
+        allow_hosts=allow_host or (),
+        max_requests=max_requests,
+        max_rps=max_rps,
+        retry=o.retry_policy(retry),
+        errors=o.error_limit(stop_at_errors, count_503s),
+        credentials=o.credential_settings(key_file, token_file, azure_identity),
+    )
+    raise typer.Exit(finish(judging.replay(plan, url, options, out, live_progress), output))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from planner.cli.options import Output
-from planner.cli.output import console, emit_json, print_table
+from planner.cli.output import console, emit_json, print_indented, print_table
 from planner.percent import percent
 
 if TYPE_CHECKING:
+    from loadtest.judged_replay import JudgedReplay
+    from loadtest.replay.conclude import ReplayResult
     from loadtest.replay.progress import Progress
-    from loadtest.replay.run import ReplayResult
     from loadtest.replay.session import OnProgress
+    from planner.scenario import Scenario
 
 
 @contextmanager
@@ -53,12 +55,32 @@ def describe(progress: Progress) -> str:
     return " · ".join(parts)
 
 
-def show(result: ReplayResult, output: Output) -> None:
+def finish(judged: JudgedReplay, output: Output) -> int:
+    """Show a replay that is over; returns the command's exit code."""
+    show(judged.result, output, judged.says)
+    return judged.result.exit_code
+
+
+def show_dry_run(scenario: Scenario, output: Output) -> None:
+    """What would be sent."""
+    from loadtest.dry_run import describe_schedule, show
+    from loadtest.replay.plan import build_plan
+
+    document = describe_schedule(scenario, build_plan(scenario)[0])
+    if output is Output.JSON:
+        emit_json(document)
+    else:
+        show(document)
+
+
+def show(result: ReplayResult, output: Output, thresholds: Sequence[str] = ()) -> None:
     """The document or the tables on stdout, the message on stderr, the folder last."""
     if output is Output.JSON:
         emit_json(result.document)
     else:
         _print_tables(result.document)
+        for sentence in thresholds:
+            print_indented(sentence)
     if result.message:
         console.print(result.message, markup=False)
     for warning in result.document["warnings"]:
@@ -79,6 +101,14 @@ def _print_tables(document: dict[str, Any]) -> None:
         for title, name in (("from the send", "latency_from_send_s"), ("from the plan", "latency_from_schedule_s"))
     ]
     print_table(("Latency of 200 answers", "p50", "p90", "p99", "max"), rows)
+    if retries := document["retries"]:
+        ends = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in retries["outcomes"].items())
+        rows = [
+            ("retries (not in the counts above)", f"{retries['attempts']} of {retries['requests_retried']} requests"),
+            ("how they ended", ends or "–"),
+            ("503s for a client that retries", _percent(retries["fraction_503_for_a_client_that_retries"])),
+        ]
+        print_table(("Retries", ""), rows)
     errors = " / ".join(_ms(generator[f"send_error_{q}_s"]) for q in ("p50", "p99", "max"))
     print_table(
         ("Kept to the plan", ""),

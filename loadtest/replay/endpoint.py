@@ -98,12 +98,18 @@ def check_allowed(
     loopback: bool,
     allow_hosts: Collection[str],
     max_requests: int | None,
+    max_rps: float | None,
     planned: int,
     peak_rate_rps: float,
 ) -> None:
-    """Refuse a host that is neither loopback nor named, or a plan larger than the limit the user gave for it."""
+    """Refuse a host that is neither loopback nor named, or a plan larger than the limits the user gave for it."""
     if max_requests is not None and max_requests < 1:
         raise InputError(f"--max-requests {max_requests}: must be at least 1")
+    if max_rps is not None and peak_rate_rps > max_rps:
+        raise InputError(
+            f"--max-rps {max_rps:g}: the replay would send up to {peak_rate_rps:.0f} requests in one second; raise it, "
+            f"or make the traffic less with --rate-scale {max_rps / peak_rate_rps:.2g}."
+        )
     if loopback:
         return
     load = f"{planned} requests, at most {peak_rate_rps:.0f} in one second"

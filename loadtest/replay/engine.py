@@ -1,72 +1,112 @@
-"""The dispatcher: walks a schedule at absolute deadlines, one greenlet per request, and never waits for an answer."""
+"""The dispatcher: walks one worker's share of a schedule at absolute deadlines and never waits for an answer."""
 
 from __future__ import annotations
 
 import gc
+import os
 import time
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import gevent
 
+from loadtest.payloads import Payloads, resolve_headers
 from loadtest.replay.alarm import Alarm
+from loadtest.replay.answers import Answer
+from loadtest.replay.clocks import ClockWatch
+from loadtest.replay.connections import Connections, Exchange
+from loadtest.replay.credentials import Credentials
 from loadtest.replay.endpoint import parse_url
-from loadtest.replay.segment import FLUSH_PERIOD_S, EndReason, SegmentWriter
-from loadtest.replay.sender import Answer, Sender
-from loadtest.replay.settings import WorkerSettings
+from loadtest.replay.locust_statistics import LocustStatistics
+from loadtest.replay.segment import FLUSH_PERIOD_S, UNKNOWN_NS, EndReason, SegmentWriter
+from loadtest.replay.settings import ReplaySettings, share
 from loadtest.replay.tripwire import Tripwire
-from loadtest.schedule import read_schedule
+from loadtest.replay.wire import RequestWriter
+from loadtest.schedule import Schedule
+from planner.errors import SurgeproofError
 from planner.model import Outcome
 
 WARM_WITHIN_S = 5.0
+
+SENDS_BEFORE_ANSWERS = 8
+"""While it is behind, the dispatcher lets answers be read after that many requests: their latency must not grow."""
+
+_CHUNK = 4096
 
 
 class _Stop(Exception):
     """Thrown into the dispatcher to end it."""
 
 
-class StatusError(Exception):
-    """What Locust's failure table shows for a request; made once per kind."""
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """The rows of a schedule that one worker sends: worker, worker + workers, worker + 2 workers, ..."""
 
+    schedule: Schedule
+    payloads: Payloads
+    worker: int = 0
+    workers: int = 1
 
-_FAILURES = {outcome: StatusError(outcome.name.lower().replace("_", " ")) for outcome in Outcome}
+    def rows(self) -> Iterator[tuple[int, int, float, int]]:
+        """(request, offset in ns, service time in s, payload), in order of time."""
+        n, step = len(self.schedule), self.workers
+        columns = (self.schedule.offset_ns, self.schedule.service_time_s, self.schedule.payload_id)
+        for begin in range(self.worker, n, _CHUNK * step):
+            part = range(begin, min(begin + _CHUNK * step, n), step)
+            yield from zip(part, *(column[part.start : part.stop : step].tolist() for column in columns), strict=True)
 
 
 class Engine:
     """One worker's share of a replay: `arm`, then `run`. Records every event in the segment as it happens."""
 
-    def __init__(self, settings: WorkerSettings, request_event: Any) -> None:
+    def __init__(
+        self,
+        share_of: Share,
+        settings: ReplaySettings,
+        credentials: Credentials,
+        segment: SegmentWriter,
+        request_event: Any,
+        on_flush: Callable[[bytes], object] = lambda records: None,
+    ) -> None:
+        self._share = share_of
         self._settings = settings
-        self._request_event = request_event
-        self._endpoint = parse_url(settings.url)
-        self._schedule = read_schedule(settings.schedule)
+        self._credentials = credentials
+        self._segment = segment
+        self._on_flush = on_flush
+        endpoint = parse_url(settings.url)
+        payloads = share_of.payloads
         self._max_in_flight = min(settings.max_in_flight, _descriptors_free())
-        self._sender = Sender(
-            self._endpoint,
-            key=settings.key,
-            timeout_s=settings.timeout_s,
-            size=self._max_in_flight,
-            run_id=self._schedule.sha256[:12],
-        )
-        self._segment = SegmentWriter(settings.segment, self._schedule.sha256)
-        self._tripwire = Tripwire()
-        self._name = self._endpoint.path.partition("?")[0]
-        self._in_flight: dict[int, int] = {}
+        self._most_sends = share(settings.max_requests, share_of.worker, share_of.workers)
+        self._connections = Connections(endpoint, settings.timeout_s, payloads.check.problem)
+        run_id = share_of.schedule.sha256[:12]
+        self._writer = RequestWriter(endpoint, credentials, resolve_headers(payloads, os.environ), run_id)
+        self._statistics = LocustStatistics(request_event, endpoint.path.partition("?")[0])
+        self._tripwire = Tripwire(settings.errors)
+        self._in_flight: dict[Exchange, None] = {}
+        self._retrying = 0
+        self._sends = 0
         self._start_ns = 0
         self._dispatcher: Any = None
         self._reason: EndReason | None = None
         self._all_dispatched = False
+        self.problem: str | None = None
+        """What is to blame where the run ends because of this worker."""
 
     def arm(self) -> dict[str, Any]:
         """Open connections, resolve the name, settle the garbage collector. Nothing is requested yet."""
-        warm = self._sender.warm(min(self._settings.warm_sockets, self._max_in_flight), WARM_WITHIN_S)
-        self._offsets = self._schedule.offset_ns.tolist()
-        self._service_times = self._schedule.service_time_s.tolist()
+        wanted = share(self._settings.warm_sockets, self._share.worker, self._share.workers) or 1
+        warm = self._connections.warm(min(wanted, self._max_in_flight), WARM_WITHIN_S)
         gc.collect()
         gc.freeze()
         return {"sockets_warmed": warm, "max_in_flight": self._max_in_flight}
 
+    def flush(self) -> None:
+        self._on_flush(self._segment.flush())
+
     def run(self, start_ns: int) -> EndReason:
-        """Send everything, wait for the answers, close the segment. start_ns: T0 on the monotonic clock."""
+        """Send everything, wait for the answers, close the segment. start_ns: T0 on this machine's monotonic clock."""
         self._start_ns = start_ns
         self._dispatcher = gevent.getcurrent()
         flusher = gevent.spawn(self._flush_forever)
@@ -74,10 +114,15 @@ class Engine:
         try:
             if self._reason is None:
                 self._dispatch(alarm)
-                while self._in_flight:
+                while self._in_flight or self._retrying:
                     gevent.sleep(0.005)
         except _Stop:
             pass
+        except SurgeproofError as error:  # a payload that cannot be made
+            self.problem, self._reason = str(error), EndReason.CRASHED
+        except Exception as error:
+            traceback.print_exc()
+            self.problem, self._reason = f"{type(error).__name__}: {error}", EndReason.CRASHED
         finally:
             # GreenletExit comes this way too, when Locust stops its users.
             self._dispatcher = None
@@ -95,86 +140,116 @@ class Engine:
 
     @property
     def connections_opened(self) -> int:
-        return self._sender.connections_opened
+        return self._connections.opened
 
     def _dispatch(self, alarm: Alarm) -> None:
         cutoff_ns = round(self._settings.cutoff_s * 1e9)
-        limit = self._settings.max_requests
-        sent = 0
-        for index, offset_ns in enumerate(self._offsets):
-            if sent == limit:
+        behind = 0
+        for index, offset_ns, service_time_s, payload_id in self._share.rows():
+            if self._sends == self._most_sends:
                 self._reason = self._reason or EndReason.MAX_REQUESTS
                 return
             deadline_ns = self._start_ns + offset_ns
+            body = self._share.payloads.body(index, payload_id, service_time_s, offset_ns / 1e9)
+            request = self._writer.request(index, body)
             if deadline_ns > time.monotonic_ns():
                 alarm.wait_until(deadline_ns)
             else:
-                gevent.sleep(0)  # running behind: let the requests that were started reach their sockets
+                behind += 1
+                if behind % SENDS_BEFORE_ANSWERS == 0:
+                    gevent.sleep(0)
             if time.monotonic_ns() - deadline_ns > cutoff_ns:
                 self._segment.resolved(index, Outcome.SKIPPED_LATE)
             elif len(self._in_flight) >= self._max_in_flight:
                 self._segment.resolved(index, Outcome.DROPPED_MAX_INFLIGHT)
             else:
-                sent += 1
-                self._in_flight[index] = 0
-                gevent.spawn(self._request, index)
+                self._send(index, 0, request)
         self._all_dispatched = True
 
-    def _request(self, index: int) -> None:
-        def on_send(sent_ns: int) -> None:
-            self._in_flight[index] = sent_ns
-            self._segment.sent(index, sent_ns - self._start_ns)
+    def _send(self, index: int, attempt: int, request: bytes) -> None:
+        exchange = Exchange(index, attempt, request, self._sent, self._done)
+        self._sends += 1
+        self._in_flight[exchange] = None
+        self._connections.send(exchange)
 
-        answer = self._sender.send(self._sender.request_bytes(index, self._service_times[index]), on_send)
-        del self._in_flight[index]
+    def _sent(self, exchange: Exchange) -> None:
+        self._segment.sent(exchange.index, exchange.sent_ns - self._start_ns, exchange.attempt)
+
+    def _done(self, exchange: Exchange, answer: Answer) -> None:
+        if self._in_flight.pop(exchange, exchange) is exchange:
+            return  # the run is over and has been told that this one was in flight
+        dispatch_ns = UNKNOWN_NS
+        if answer.dispatch_s == answer.dispatch_s:  # known
+            dispatch_ns = round(answer.dispatch_s * 1e9) - self._start_ns
         self._segment.resolved(
-            index,
+            exchange.index,
             answer.outcome,
             sent_ns=answer.sent_ns - self._start_ns,
             finish_ns=answer.finish_ns - self._start_ns,
             status=answer.status,
             flagged=answer.flagged,
             exec_ms=answer.exec_ms,
-            dispatch_s=answer.dispatch_s,
+            dispatch_ns=dispatch_ns,
             replica=answer.replica,
             cause=answer.cause,
+            attempt=exchange.attempt,
         )
         if reason := self._tripwire.saw(answer.outcome, answer.status, answer.finish_ns):
+            if reason is EndReason.UNAUTHORIZED and self._reason is None:
+                self.problem = self._credentials.refused(answer.status)
             self.stop(reason)
-        self._tell_locust(answer)
+        else:
+            self._retry(exchange, answer)
+        self._statistics.add(answer, exchange.attempt)
 
-    def _tell_locust(self, answer: Answer) -> None:
-        """Locust's own statistics, for its tables and web UI; the verdict rests on the segment."""
-        self._request_event.fire(
-            request_type="POST",
-            name=self._name,
-            response_time=(answer.finish_ns - answer.sent_ns) / 1e6,
-            response_length=answer.length,
-            response=None,
-            context={},
-            exception=None if answer.outcome is Outcome.OK else _FAILURES[answer.outcome],
-        )
+    def _retry(self, exchange: Exchange, answer: Answer) -> None:
+        """Ask again where the client is allowed to and the answer says that it may help."""
+        policy = self._settings.retry
+        if policy is None or answer.outcome not in (Outcome.STATUS_503, Outcome.STATUS_429):
+            return
+        wait_s = policy.wait_s(exchange.attempt + 1, answer.retry_after)
+        if wait_s is not None:
+            self._retrying += 1
+            gevent.spawn_later(wait_s, self._send_again, exchange)
+
+    def _send_again(self, exchange: Exchange) -> None:
+        self._retrying -= 1
+        room = len(self._in_flight) < self._max_in_flight
+        if self._reason is None and self._dispatcher is not None and room and self._sends != self._most_sends:
+            self._send(exchange.index, exchange.attempt + 1, exchange.request)
 
     def _flush_forever(self) -> None:
+        watch = ClockWatch(round(FLUSH_PERIOD_S * 1e9))
         while True:
             gevent.sleep(FLUSH_PERIOD_S)
+            for note, at_ns, lasted_ns in watch.notice(time.monotonic_ns(), time.time_ns()):
+                self._segment.note(note, at_ns - self._start_ns, lasted_ns)
             try:
-                self._segment.flush()
-            except OSError:
+                self.flush()
+            except OSError as error:
+                self.problem = error.strerror or str(error)
                 self.stop(EndReason.LOG_UNWRITABLE)
                 return
 
     def _close(self) -> EndReason:
+        self._connections.close()
         complete = self._all_dispatched and not self._in_flight
         reason = self._reason
         if reason is None:
             reason = EndReason.COMPLETE if complete else EndReason.STOPPED
-        for index, sent_ns in self._in_flight.items():
-            if sent_ns:
-                self._segment.resolved(index, Outcome.IN_FLIGHT_AT_STOP, sent_ns=sent_ns - self._start_ns)
+        for exchange in self._in_flight:
+            if exchange.response is not None:  # else it never got a connection
+                self._segment.resolved(
+                    exchange.index,
+                    Outcome.IN_FLIGHT_AT_STOP,
+                    sent_ns=exchange.sent_ns - self._start_ns,
+                    attempt=exchange.attempt,
+                )
+        self._in_flight.clear()
         try:
-            self._segment.close(reason)
-        except OSError:
+            self._on_flush(self._segment.close(reason))
+        except OSError as error:
+            self.problem = error.strerror or str(error)
             return EndReason.LOG_UNWRITABLE
         return reason
 

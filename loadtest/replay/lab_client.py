@@ -47,9 +47,9 @@ class LabClient:
         """State events with a sequence number above `seq`, oldest first; a lab that does not filter sends all kinds."""
         return checked_events(self._call("GET", f"/lab/log?after={seq}&kinds=state"), seq)
 
-    def begin(self, start_monotonic_s: float, key: str | None) -> None:
+    def begin(self, start_monotonic_s: float, authorization: str | None) -> None:
         """Tell the lab which instant is time 0 of the scenario, so that its tick k is the model's."""
-        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
+        headers = {"Content-Type": "application/json"} | ({"Authorization": authorization} if authorization else {})
         self._call("POST", "/lab/begin", json.dumps({"monotonic_s": start_monotonic_s}), headers)
 
     def close(self) -> None:

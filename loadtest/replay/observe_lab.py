@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -56,12 +57,12 @@ def aligned_start_s(last_state: list[dict[str, Any]], earliest_s: float) -> floa
 
 
 class ReplicaObserver:
-    """A thread that collects the lab's states from `start` to `stop`."""
+    """A thread that hands every state of the lab to `on_row`, in no order, from `start` to `stop`."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, on_row: Callable[[tuple[float, ...]], object]) -> None:
         self._endpoint = endpoint
         self._client = LabClient(endpoint)
-        self._rows: list[tuple[float, ...]] = []
+        self._on_row = on_row
         self._after = 0
         self._log_works = True
         self._stopping = threading.Event()
@@ -79,11 +80,11 @@ class ReplicaObserver:
         self._sample()
         self._thread.start()
 
-    def begin(self, start_monotonic_s: float, key: str | None) -> bool:
+    def begin(self, start_monotonic_s: float, authorization: str | None) -> bool:
         """Make that instant the lab's time 0; False where the lab does not take it."""
         client = LabClient(self._endpoint)
         try:
-            client.begin(start_monotonic_s, key)
+            client.begin(start_monotonic_s, authorization)
         except LabUnavailable:
             return False
         finally:
@@ -96,10 +97,6 @@ class ReplicaObserver:
             self._stopping.set()
             self._thread.join()
         self._client.close()
-
-    def replica_log(self, start_monotonic_s: float) -> ReplicaLog | None:
-        """Changes relative to the start of the run; the state at the start is the first row, at 0."""
-        return build_replica_log(self._rows, start_monotonic_s)
 
     def _watch(self) -> None:
         next_log_s = time.monotonic()
@@ -144,10 +141,10 @@ class ReplicaObserver:
         raise LabMalformed(f"/lab/log has no end: {LOG_PAGES_AT_ONCE} pages are not all of it")
 
     def _note(self, row: dict[str, Any]) -> None:
-        self._rows.append(tuple(float(row[name]) for name in ROW))
+        self._on_row(tuple(float(row[name]) for name in ROW))
 
 
-def build_replica_log(rows: list[tuple[float, ...]], start_monotonic_s: float) -> ReplicaLog | None:
+def build_replica_log(rows: Sequence[Sequence[float]], start_monotonic_s: float) -> ReplicaLog | None:
     """Rows (monotonic_s, desired, ready, starting, busy, queued) in any order, as a log that keeps only changes."""
     if not rows:
         return None

@@ -1,113 +1,80 @@
-"""One replay in progress: the worker, the lab's observer and the clock that both start by."""
+"""One replay in progress, from the parent: its processes, time 0, progress, and how it ended. No gevent here."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import Any
 
-from loadtest.replay.endpoint import Endpoint
+from loadtest.replay.credentials import Credentials
+from loadtest.replay.fleet import Fleet
 from loadtest.replay.interrupts import ignore_interrupts
-from loadtest.replay.observe_lab import ReplicaObserver, aligned_start_s, find_lab
+from loadtest.replay.plan import Plan
 from loadtest.replay.progress import Progress, Tracker
-from loadtest.replay.segment import EndReason, SegmentReader
-from loadtest.replay.settings import WorkerSettings
-from loadtest.replay.worker_process import WorkerProcess
-from loadtest.runfolder import RunFolder
-from loadtest.schedule import Schedule
-
-LEAD_S = 1.0
-"""From the armed worker to T0, at least."""
+from loadtest.replay.start import Start
 
 POLL_S = 0.25
-STOP_WITHIN_S = 5.0
+STOP_WITHIN_S = 12.0
 
 OnProgress = Callable[[Progress], None]
 
 
 class Session:
-    """One replay in progress, and what is known about it when it is over."""
+    """Runs a plan. What is known when it is over is in the run folder: journal, segments, logs."""
 
-    def __init__(
-        self,
-        endpoint: Endpoint,
-        schedule: Schedule,
-        settings: WorkerSettings,
-        folder: RunFolder,
-        *,
-        loopback: bool,
-        on_progress: OnProgress,
-    ) -> None:
-        self.endpoint = endpoint
-        self.schedule = schedule
-        self.settings = settings
-        self.folder = folder
-        self.interrupted = False
-        self.armed: dict[str, Any] = {}
-        self.ended: dict[str, Any] = {}
-        self.started_at: datetime | None = None
-        self.start_s = 0.0
-        self.aligned = False
-        self.told_lab = False
-        self.lab_state, self.no_replicas_because = find_lab(endpoint, loopback=loopback)
-        self.observer = ReplicaObserver(endpoint) if self.lab_state is not None else None
+    def __init__(self, plan: Plan, credentials: Credentials, on_progress: OnProgress) -> None:
+        self._plan = plan
+        self._journal = plan.journal
+        self._credentials = credentials
         self._on_progress = on_progress
-        self._tracker = Tracker(SegmentReader(folder.segment, schedule.sha256), schedule)
-
-    @property
-    def end_reason(self) -> EndReason | None:
-        """How the worker says that it ended; None if it ended without a word."""
-        if self.started_at is None:
-            return EndReason.STOPPED
-        said = self.ended.get("ended")
-        return None if said is None else EndReason[said.upper()]
+        self._start = Start(plan.endpoint, plan.journal, loopback=plan.is_loopback)
+        self._tracker = Tracker(plan.folder, plan.schedule)
 
     def perform(self) -> None:
         """Arm, start, follow to the end. Ctrl-C ends it early and is remembered; then interrupts are ignored."""
-        with WorkerProcess(self.settings, self.folder.worker_log) as worker:
+        options = self._plan.options
+        with Fleet(self._plan.folder.path, self._credentials.settings.to_environment()) as fleet:
             try:
+                interrupted = False
                 try:
-                    self._start(worker)
-                    self._follow(worker)
+                    armed = fleet.arm(self._plan.orders, options.processes, options.expect_workers, options.master_bind)
+                    self._journal.add("armed", armed)
+                    fleet.start_at(self._start.begin(self._credentials.authorization))
+                    self._follow(fleet)
                 except KeyboardInterrupt:
-                    self.interrupted = True
+                    interrupted = True
                 ignore_interrupts()
-                if self.interrupted:
-                    self._stop(worker)
+                if interrupted:
+                    self._journal.add("interrupted", True)
+                    self._stop(fleet)
+                fleet.release()
             finally:
-                if self.observer is not None:
-                    self.observer.stop()
+                self._start.finish()
 
-    def _start(self, worker: WorkerProcess) -> None:
-        self.armed = worker.wait_armed()
-        start_ns = time.monotonic_ns() + round(LEAD_S * 1e9)
-        if self.observer is not None:
-            self.observer.start()
-            self.told_lab = self.observer.begin(start_ns / 1e9, self.settings.key)
-            self.aligned = self.told_lab
-            if not self.told_lab and (tick_s := aligned_start_s(self.observer.states[-1:], start_ns / 1e9)):
-                self.aligned = True
-                start_ns = round(tick_s * 1e9)
-        self.start_s = start_ns / 1e9
-        self.started_at = datetime.fromtimestamp(time.time() + self.start_s - time.monotonic(), UTC)
-        worker.start_at(start_ns)
-
-    def _follow(self, worker: WorkerProcess) -> None:
-        while (message := worker.next_message(POLL_S)) is not None:
-            self.ended.update(message)
+    def _follow(self, fleet: Fleet) -> None:
+        ended = False
+        while not ended and (message := fleet.next_message(POLL_S)) is not None:
+            ended = self._note(message)
             self._tell_progress()
-        if self.ended.get("ended") == "complete":
-            while time.monotonic() < self.start_s + self.schedule.duration_s:
-                time.sleep(min(POLL_S, max(0.0, self.start_s + self.schedule.duration_s - time.monotonic())))
-                self._tell_progress()
+        everybody_done = self._tracker.everything_resolved
+        while everybody_done and self._start.elapsed_s < self._plan.schedule.duration_s:
+            time.sleep(min(POLL_S, max(0.0, self._plan.schedule.duration_s - self._start.elapsed_s)))
+            self._tell_progress()
 
-    def _stop(self, worker: WorkerProcess) -> None:
-        worker.ask_to_stop()
+    def _stop(self, fleet: Fleet) -> None:
+        fleet.ask_to_stop()
         give_up_s = time.monotonic() + STOP_WITHIN_S
-        while (message := worker.next_message(POLL_S)) is not None and time.monotonic() < give_up_s:
-            self.ended.update(message)
+        while time.monotonic() < give_up_s:
+            message = fleet.next_message(POLL_S)
+            if message is None or self._note(message):
+                return
+
+    def _note(self, message: dict[str, object]) -> bool:
+        """Keep what a message says; whether it is the last one."""
+        if "worker_ended" in message:
+            self._journal.add("worker_ended", message["worker_ended"])
+        if "problem" in message:
+            self._journal.add("problem", message["problem"])
+        return "ended" in message
 
     def _tell_progress(self) -> None:
-        ready = self.observer.ready if self.observer is not None else None
-        self._on_progress(self._tracker.update(self.start_s, ready))
+        self._on_progress(self._tracker.update(self._start.elapsed_s, self._start.ready_replicas))

@@ -1,17 +1,15 @@
-"""What a replay worker needs to know, carried by environment variables. The endpoint key is read, never written."""
+"""How a replay is sent: what every worker has to know. Plain data that travels from the master; never a secret."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import asdict, dataclass, fields
+from typing import Any
 
-from loadtest.replay.endpoint import KEY_VARIABLE
+from loadtest.replay.retry import RetryPolicy
 from planner.errors import InputError
 
 MAX_IN_FLIGHT = 4096
-"""Requests that may be out at one time; one more is dropped, and the run is invalid."""
+"""Requests that one worker may have out at one time; one more is dropped, and the run is invalid."""
 
 CUTOFF_S = 1.0
 """A request this late is skipped, so that a stall of the generator does not become a burst nobody planned."""
@@ -21,59 +19,52 @@ CLIENT_SLACK_S = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class WorkerSettings:
-    """The settings of one worker. start_by_parent: T0 comes from stdin, not two seconds from now."""
+class ErrorLimit:
+    """When errors end a run: at least max_fraction of the answers of a window, and fewest_answers of them in it.
+
+    503s are what a replay measures: they count as errors only where count_503s says so. is_default: the user set none.
+    """
+
+    max_fraction: float = 0.5
+    window_s: float = 10.0
+    fewest_answers: int = 50
+    count_503s: bool = False
+    is_default: bool = True
+
+    def __post_init__(self) -> None:
+        if not 0 < self.max_fraction <= 1:
+            raise InputError(f"--stop-at-errors {self.max_fraction:g}: must be above 0% and at most 100%")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplaySettings:
+    """url: the full scoring URL. warm_sockets: connections opened beforehand by all workers together.
+
+    max_in_flight is each worker's; max_requests and max_rps bound all workers together, retries included.
+    """
 
     url: str
-    schedule: Path
-    segment: Path
     timeout_s: float
     warm_sockets: int = 16
     max_in_flight: int = MAX_IN_FLIGHT
     cutoff_s: float = CUTOFF_S
     max_requests: int | None = None
-    start_by_parent: bool = False
-    key: str | None = field(default=None, repr=False)
+    max_rps: float | None = None
+    retry: RetryPolicy | None = None
+    errors: ErrorLimit = ErrorLimit()
 
-    def to_environment(self) -> dict[str, str]:
-        """Every setting but the key, which the worker inherits."""
-        return {
-            "SURGEPROOF_URL": self.url,
-            "SURGEPROOF_SCHEDULE": str(self.schedule),
-            "SURGEPROOF_SEGMENT": str(self.segment),
-            "SURGEPROOF_TIMEOUT_S": repr(self.timeout_s),
-            "SURGEPROOF_WARM_SOCKETS": str(self.warm_sockets),
-            "SURGEPROOF_MAX_IN_FLIGHT": str(self.max_in_flight),
-            "SURGEPROOF_CUTOFF_S": repr(self.cutoff_s),
-            "SURGEPROOF_MAX_REQUESTS": "" if self.max_requests is None else str(self.max_requests),
-            "SURGEPROOF_START_BY_PARENT": "1" if self.start_by_parent else "",
-        }
+    def to_document(self) -> dict[str, Any]:
+        return asdict(self)
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> WorkerSettings:
-        def number(name: str, default: str) -> float:
-            text = environ.get(name) or default
-            try:
-                return float(text)
-            except ValueError:
-                raise InputError(f"{name} = {text}, must be a number") from None
-
-        limit = environ.get("SURGEPROOF_MAX_REQUESTS")
-        return cls(
-            url=_required(environ, "SURGEPROOF_URL"),
-            schedule=Path(_required(environ, "SURGEPROOF_SCHEDULE")),
-            segment=Path(_required(environ, "SURGEPROOF_SEGMENT")),
-            timeout_s=number("SURGEPROOF_TIMEOUT_S", "70"),
-            warm_sockets=int(number("SURGEPROOF_WARM_SOCKETS", "16")),
-            max_in_flight=int(number("SURGEPROOF_MAX_IN_FLIGHT", str(MAX_IN_FLIGHT))),
-            cutoff_s=number("SURGEPROOF_CUTOFF_S", str(CUTOFF_S)),
-            max_requests=int(number("SURGEPROOF_MAX_REQUESTS", "")) if limit else None,
-            start_by_parent=bool(environ.get("SURGEPROOF_START_BY_PARENT")),
-            key=environ.get(KEY_VARIABLE) or None,
-        )
+    def from_document(cls, document: dict[str, Any]) -> ReplaySettings:
+        known = {field.name: document[field.name] for field in fields(cls)}
+        retry = known["retry"]
+        known["retry"] = None if retry is None else RetryPolicy(**retry)
+        known["errors"] = ErrorLimit(**known["errors"])
+        return cls(**known)
 
 
-def _required(environ: Mapping[str, str], name: str) -> str:
-    if value := environ.get(name):
-        return value
-    raise InputError(f"{name} is not set; see the top of loadtest/replay/locustfile.py")
+def share(total: int | None, worker: int, workers: int) -> int | None:
+    """What worker k of n gets of a number of things that are dealt out in turn."""
+    return None if total is None else len(range(worker, total, workers))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy.typing as npt
 
 from loadtest.replay.books import NEVER_SENT, SENT, label
 from loadtest.replay.merge import Observed
+from loadtest.replay.segment import Broken
 from planner.model import FloatArray, IntArray, Outcome, RequestLog
 from planner.percent import percent
 
@@ -68,11 +70,8 @@ def _foreign_answers(run: Observed, window: npt.NDArray[np.bool_], answered: int
     foreign = int(is_foreign.sum())
     if foreign <= MAX_FOREIGN_FRACTION * answered:
         return []
-    kinds = Counter(
-        f"HTTP {status}" if status else label(Outcome(outcome)).replace("_", " ")
-        for outcome, status in zip(run.log.outcome[is_foreign].tolist(), run.status[is_foreign].tolist(), strict=True)
-    )
-    seen = ", ".join(f"{n} {kind}" for kind, n in kinds.most_common(4))
+    kinds = kinds_of(run, is_foreign)
+    seen = said(kinds)
     hint = "" if kinds.most_common(1)[0][0] != "HTTP 404" else " Is the path of the URL right?"
     return [
         f"{foreign} of {answered} requests ({percent(foreign / answered)}) ended in another way than 200, 503 or 504 "
@@ -80,8 +79,31 @@ def _foreign_answers(run: Observed, window: npt.NDArray[np.bool_], answered: int
     ]
 
 
-def generator(log: RequestLog) -> dict[str, Any]:
-    """How well the plan was kept, over the whole run, and `valid` with the `problems` that make it false."""
+def kinds_of(run: Observed, which: npt.NDArray[Any]) -> Counter[str]:
+    """How requests ended, in words a person knows: HTTP 500, connection refused, timeout."""
+    outcomes, statuses = run.log.outcome[which].tolist(), run.status[which].tolist()
+    return Counter(_kind(Outcome(outcome), status) for outcome, status in zip(outcomes, statuses, strict=True))
+
+
+def said(kinds: Counter[str]) -> str:
+    return ", ".join(f"{n} x {kind}" for kind, n in kinds.most_common(4))
+
+
+def _kind(outcome: Outcome, status: int) -> str:
+    if status < 0:
+        return Broken(-status).words
+    if outcome is Outcome.BAD_RESPONSE:
+        return f"HTTP {status} with a bad body" if status else "an answer that is not HTTP"
+    return f"HTTP {status}" if status else label(outcome).replace("_", " ")
+
+
+def generator(
+    log: RequestLog, worker: IntArray | None = None, about: Mapping[int, Mapping[str, Any]] | None = None
+) -> dict[str, Any]:
+    """How well the plan was kept, over the whole run, and `valid` with the `problems` that make it false.
+
+    worker: whose share each request is; about: what is known of each worker beside its requests.
+    """
     counts = np.bincount(log.outcome, minlength=len(Outcome))
     error_s = send_errors(log)
     late = int(np.sum(error_s > LATE_S))
@@ -96,7 +118,20 @@ def generator(log: RequestLog) -> dict[str, Any]:
         "max_in_flight": max_in_flight(log),
     }
     problems = _problems(counts, error_s, late, len(log))
-    return document | {"valid": not problems, "problems": problems}
+    workers = [_of_worker(log, worker, k, dict(known)) for k, known in sorted((about or {}).items())]
+    return document | {"valid": not problems, "problems": problems, "workers": workers}
+
+
+def _of_worker(log: RequestLog, worker: IntArray | None, k: int, known: dict[str, Any]) -> dict[str, Any]:
+    mine = np.ones(len(log), dtype=bool) if worker is None else worker == k
+    error_s = (log.sent_s - log.scheduled_s)[mine]
+    error_s = error_s[np.isfinite(error_s)]
+    return known | {
+        "planned": int(mine.sum()),
+        "sent": len(error_s),
+        "send_error_p50_s": quantile(error_s, 0.50),
+        "send_error_p99_s": quantile(error_s, 0.99),
+    }
 
 
 def _problems(counts: IntArray, error_s: FloatArray, late: int, planned: int) -> list[str]:
@@ -122,7 +157,7 @@ def _problems(counts: IntArray, error_s: FloatArray, late: int, planned: int) ->
             f"at most {MAX_SEND_ERROR_P99_S * 1e3:.0f} ms are allowed."
         )
     if n := counts[Outcome.UNACCOUNTED]:
-        problems.append(f"{n} of {planned} planned requests are unaccounted for: the worker ended without a word.")
+        problems.append(f"{n} of {planned} planned requests are unaccounted for: their worker ended without a word.")
     if n := counts[Outcome.DROPPED_MAX_INFLIGHT]:
         problems.append(f"{n} requests were dropped because the limit of requests in flight was reached.")
     return problems

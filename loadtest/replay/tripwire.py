@@ -1,8 +1,11 @@
-"""When a replay has to stop by itself: a refused key, a lost endpoint. Fed with every outcome as it comes."""
+"""When a replay has to stop by itself: a refused key, a lost endpoint, errors. Fed with every outcome as it comes."""
 
 from __future__ import annotations
 
+from collections import deque
+
 from loadtest.replay.segment import EndReason
+from loadtest.replay.settings import ErrorLimit
 from planner.model import Outcome
 
 LOST_AFTER_ERRORS = 20
@@ -13,25 +16,45 @@ UNAUTHORIZED = frozenset({401, 403})
 
 
 class Tripwire:
-    """Watches outcomes in the order in which they arrive."""
+    """Watches outcomes in the order in which they arrive. had_access: whether the key has ever been accepted."""
 
-    def __init__(self) -> None:
-        self._any_accepted = False
+    def __init__(self, limit: ErrorLimit) -> None:
         self._errors = 0
         self._first_error_ns = 0
+        self._window = _Window(limit)
+        self._is_fine = {Outcome.OK} if limit.count_503s else {Outcome.OK, Outcome.STATUS_503}
 
     def saw(self, outcome: Outcome, status: int, now_ns: int) -> EndReason | None:
         """The reason to stop, if there is one now."""
+        if status in UNAUTHORIZED:
+            return EndReason.UNAUTHORIZED
         if outcome is Outcome.CONNECTION_ERROR:
             if self._errors == 0:
                 self._first_error_ns = now_ns
             self._errors += 1
-            lasted_s = (now_ns - self._first_error_ns) / 1e9
-            return EndReason.ENDPOINT_LOST if self._errors >= LOST_AFTER_ERRORS and lasted_s >= LOST_AFTER_S else None
-        if outcome is Outcome.TIMEOUT:
-            return None
-        self._errors = 0
-        if status in UNAUTHORIZED and not self._any_accepted:
-            return EndReason.UNAUTHORIZED
-        self._any_accepted = self._any_accepted or outcome is Outcome.OK
+            if self._errors >= LOST_AFTER_ERRORS and now_ns - self._first_error_ns >= LOST_AFTER_S * 1e9:
+                return EndReason.ENDPOINT_LOST
+        elif outcome is not Outcome.TIMEOUT:
+            self._errors = 0
+        if self._window.is_over(outcome not in self._is_fine, now_ns) and not self._errors:
+            return EndReason.ERROR_RATE  # in a row of connection errors, whether the endpoint is lost says more
         return None
+
+
+class _Window:
+    """The share of errors among the answers of the last seconds."""
+
+    def __init__(self, limit: ErrorLimit) -> None:
+        self._limit = limit
+        self._window_ns = round(limit.window_s * 1e9)
+        self._answers: deque[tuple[int, bool]] = deque()
+        self._errors = 0
+
+    def is_over(self, is_error: bool, now_ns: int) -> bool:
+        answers = self._answers
+        answers.append((now_ns, is_error))
+        self._errors += is_error
+        while answers[0][0] < now_ns - self._window_ns:
+            self._errors -= answers.popleft()[1]
+        enough = len(answers) >= self._limit.fewest_answers
+        return enough and self._errors >= self._limit.max_fraction * len(answers)

@@ -18,9 +18,13 @@ COMMANDS = {
     "simulate": ("planner.cli.simulate", "Predicts 503s, latency, replicas and cost of a scenario, with intervals."),
     "lab": ("loadtest.cli.lab", "Serves a scenario's endpoint on this machine, with azureml-fe's behaviour."),
     "replay": ("loadtest.cli.replay", "Sends a scenario's requests to an endpoint at their real times, with Locust."),
+    "replay-worker": ("loadtest.cli.replay_worker", "Sends a share of a replay that another machine leads."),
     "validate": ("loadtest.cli.validate", "Compares a replay with its prediction and gives a verdict."),
+    "calibrate": ("loadtest.cli.calibrate", "Writes a scenario with what a run has measured, each with its interval."),
+    "compare": ("loadtest.cli.compare", "Says in what two runs differ, and whether by more than chance."),
     "report": ("loadtest.cli.report", "Writes the capacity report of a run."),
     "run": ("loadtest.cli.run", "All of it against the lab: simulate, lab, replay, validate, report."),
+    "selftest": ("loadtest.cli.selftest", "Measures the rates to which this machine's send times can be trusted."),
     "scenarios": ("planner.cli.scenarios", "Lists the scenarios that come with Surgeproof."),
     "schema": ("planner.cli.schema", "Prints the JSON Schema of scenario files."),
 }

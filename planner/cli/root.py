@@ -15,7 +15,7 @@ EXIT_USAGE = 2
 EXIT_INTERNAL = 70
 EXIT_INTERRUPTED = 130
 
-LOADTEST_MODULES = {"aiohttp", "gevent", "geventhttpclient", "kubernetes", "locust"}
+LOADTEST_MODULES = {"aiohttp", "gevent", "geventhttpclient", "hdrh", "kubernetes", "locust"}
 """What only the extra `loadtest` installs."""
 
 

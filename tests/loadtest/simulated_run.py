@@ -8,8 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from loadtest.replay.books import balance
-from loadtest.replay.merge import Observed
-from loadtest.replay.segment import EndReason
 from loadtest.replay.statistics import generator, observed
 from loadtest.runfolder import RunFolder, provenance
 from loadtest.schedule import build_schedule, write_schedule
@@ -19,6 +17,7 @@ from planner.scenario import Scenario
 from planner.scenario_file import save_copy
 from planner.sim.engine import simulate_requests
 from planner.workload import cold_starts
+from tests.loadtest.observed_log import observed_log
 
 
 def write_run(
@@ -59,13 +58,7 @@ def write_run(
     seen = _unsorted(result.requests, order, schedule.scheduled_s, schedule.service_time_s)
     write_requests(folder.requests, seen)
     write_replicas(folder.replicas, result.replicas)
-    run = Observed(
-        log=seen,
-        status=np.zeros(n, dtype=np.int64),
-        flagged=np.zeros(n, dtype=np.int64),
-        planned_service_time_s=schedule.service_time_s,
-        ended=EndReason.COMPLETE,
-    )
+    run = observed_log(seen, planned_service_time_s=schedule.service_time_s)
     folder.write_summary(
         {
             "ended": "complete",

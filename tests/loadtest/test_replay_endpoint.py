@@ -11,7 +11,7 @@ import pytest
 
 from loadtest.replay import endpoint
 from loadtest.replay.endpoint import check_allowed, check_reachable, is_loopback, parse_url, resolve
-from loadtest.replay.run import endpoint_key, replay
+from loadtest.replay.run import replay
 from loadtest.runfolder import create_run_folder, open_run_folder, provenance
 from planner.errors import InputError
 from planner.scenario import Scenario
@@ -85,6 +85,7 @@ def test_another_machine_must_be_named_and_limited(allow: list[str], limit: int 
             loopback=False,
             allow_hosts=allow,
             max_requests=limit,
+            max_rps=None,
             planned=900,
             peak_rate_rps=45.0,
         )
@@ -136,11 +137,36 @@ def test_tls_asked_of_a_plain_server(stub: Callable[..., StubServer], monkeypatc
         check_reachable(parse_url(stub().url.replace("http:", "https:")))
 
 
-def test_a_key_with_a_line_break_is_refused_without_showing_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SURGEPROOF_ENDPOINT_KEY", "hunter2\r\nX-Injected: 1")
+@pytest.mark.parametrize(("max_rps", "refused"), [(45.0, False), (44.9, True), (1000.0, False), (None, False)])
+@pytest.mark.parametrize("loopback", [True, False])
+def test_a_plan_beyond_the_largest_rate_is_refused(max_rps: float | None, refused: bool, loopback: bool) -> None:
+    def ask() -> None:
+        check_allowed(
+            parse_url("http://staging.example/score"),
+            loopback=loopback,
+            allow_hosts=["staging.example"],
+            max_requests=900,
+            max_rps=max_rps,
+            planned=900,
+            peak_rate_rps=45.0,
+        )
+
+    if refused:
+        with pytest.raises(InputError, match=r"--max-rps 44\.9: .*up to 45 requests in one second.*--rate-scale 1"):
+            ask()
+    else:
+        ask()
+
+
+@pytest.mark.parametrize("key", ["hunter2\r\nX-Injected: 1", "hunter2 hunter2", "hunter2\u00e9\x7f"])
+def test_a_key_that_no_header_can_carry_is_refused_without_showing_it(
+    scenario: Callable[..., Scenario], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.setenv("SURGEPROOF_ENDPOINT_KEY", key)
     with pytest.raises(InputError, match="SURGEPROOF_ENDPOINT_KEY") as refusal:
-        endpoint_key()
+        replay(scenario(), "http://127.0.0.1:9/score", out=tmp_path / "run")
     assert "hunter2" not in str(refusal.value)
+    assert not (tmp_path / "run").exists()
 
 
 def test_run_folders_are_new_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -196,16 +196,19 @@ def test_what_is_wrong_with_a_state_is_why_replicas_are_not_observed(
         assert words in find_lab(endpoint, loopback=True)[1]
 
 
-def observe(answer: Callable[[str], Iterator[bytes]], monkeypatch: pytest.MonkeyPatch) -> ReplicaObserver:
-    """Watch such an endpoint for a moment."""
+def observe(
+    answer: Callable[[str], Iterator[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> tuple[ReplicaObserver, list[tuple[float, ...]]]:
+    """Watch such an endpoint for a moment; the observer and its rows."""
+    rows: list[tuple[float, ...]] = []
     monkeypatch.setattr(observe_lab, "SAMPLE_PERIOD_S", 0.02)
     monkeypatch.setattr(observe_lab, "LOG_PERIOD_S", 0.02)
     with served(answer) as endpoint:
-        observer = ReplicaObserver(endpoint)
+        observer = ReplicaObserver(endpoint, rows.append)
         observer.start()
         time.sleep(0.1)
         observer.stop()
-    return observer
+    return observer, rows
 
 
 def test_a_log_without_end_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,12 +217,12 @@ def test_a_log_without_end_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> Non
     def answer(path: str) -> Iterator[bytes]:
         yield whole(lab_state() if path == "/lab/state" else [{"seq": next(numbers), "kind": "x"}])
 
-    observer = observe(answer, monkeypatch)
+    observer, rows = observe(answer, monkeypatch)
     assert observer.problem is not None
     assert "/lab/log has no end" in observer.problem
     assert next(numbers) == observe_lab.LOG_PAGES_AT_ONCE + 1
     assert observer.source == "/lab/state"
-    assert observer.replica_log(time.monotonic()) is not None
+    assert build_replica_log(rows, time.monotonic()) is not None
 
 
 def test_a_state_that_goes_bad_during_the_run_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,9 +231,9 @@ def test_a_state_that_goes_bad_during_the_run_is_a_warning(monkeypatch: pytest.M
     def answer(path: str) -> Iterator[bytes]:
         yield whole(lab_state(ready=next(ready, math.inf)) if path == "/lab/state" else [])
 
-    observer = observe(answer, monkeypatch)
+    observer, rows = observe(answer, monkeypatch)
     assert observer.problem is not None
     assert "/lab/state: ready = inf, must be a whole number" in observer.problem
-    log = observer.replica_log(0.0)
+    log = build_replica_log(rows, 0.0)
     assert log is not None
     assert list(log.ready) == [2, 3]

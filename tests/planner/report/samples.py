@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 
 from loadtest.replay.books import balance
-from loadtest.replay.merge import Observed
-from loadtest.replay.segment import EndReason
 from loadtest.replay.statistics import generator, observed
 from loadtest.schedule import Schedule
 from planner.arrivals import Renewal
@@ -21,6 +19,7 @@ from planner.scenario import Scenario
 from planner.service import Deterministic, Lognormal
 from planner.sim.engine import ReplicateResult, simulate_replicate, simulate_requests
 from planner.workload import cold_starts
+from tests.loadtest.observed_log import observed_log
 
 REPLICATES = 40
 SEND_ERROR_S = 0.0004
@@ -81,14 +80,7 @@ def schedule_of(scenario: Scenario, log: RequestLog) -> Schedule:
 def summary_document(scenario: Scenario, log: RequestLog, *, seen_replicas: bool = True) -> dict[str, Any]:
     """What a replay would have written; counts and latencies come from the replay's own functions."""
     schedule = schedule_of(scenario, log)
-    zeros = np.zeros(len(log), dtype=np.int64)
-    seen = Observed(
-        log=log,
-        status=zeros,
-        flagged=zeros,
-        planned_service_time_s=schedule.service_time_s,
-        ended=EndReason.COMPLETE,
-    )
+    seen = observed_log(log, planned_service_time_s=schedule.service_time_s)
     lab = {"observed": True, "source": "/lab/log and /lab/state"}
     return {
         "command": "replay",

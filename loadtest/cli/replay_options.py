@@ -1,0 +1,218 @@
+"""The options of `surgeproof replay` and what they mean together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from planner.errors import InputError
+
+if TYPE_CHECKING:
+    from loadtest.replay.credential_settings import CredentialSettings
+    from loadtest.replay.plan import ReplayOptions
+    from loadtest.replay.retry import RetryPolicy
+    from loadtest.replay.settings import ErrorLimit
+
+_WHAT = "What is sent (in place of the scenario's own)"
+_WHO = "Who sends it"
+_KEY = "Credentials, unless in SURGEPROOF_ENDPOINT_KEY or _TOKEN"
+_LIMITS = "Limits"
+_RESULTS = "Results"
+
+TraceOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--trace",
+        metavar="FILE",
+        help="Times of requests (CSV or Parquet), counts per second or minute, or an access log.",
+        rich_help_panel=_WHAT,
+    ),
+]
+FromOption = Annotated[
+    str | None,
+    typer.Option("--from", metavar="TIME", help="Where the part begins: 12:00, or 10m in.", rich_help_panel=_WHAT),
+]
+ForOption = Annotated[
+    str | None, typer.Option("--for", metavar="TIME", help="How long it is, such as 10m.", rich_help_panel=_WHAT)
+]
+RateScaleOption = Annotated[
+    str | None, typer.Option("--rate-scale", metavar="X", help="2: twice as many requests.", rich_help_panel=_WHAT)
+]
+TimeScaleOption = Annotated[
+    str | None,
+    typer.Option("--time-scale", metavar="X", help="0.5: the same requests in half the time.", rich_help_panel=_WHAT),
+]
+ProcessesOption = Annotated[
+    int | None,
+    typer.Option("--processes", min=0, max=256, metavar="N", help="Workers on this machine.", rich_help_panel=_WHO),
+]
+ExpectWorkersOption = Annotated[
+    int,
+    typer.Option(
+        "--expect-workers",
+        min=0,
+        max=1000,
+        metavar="N",
+        help="Workers on other machines (`surgeproof replay-worker` there).",
+        rich_help_panel=_WHO,
+    ),
+]
+MasterBindOption = Annotated[
+    str | None,
+    typer.Option(
+        "--master-bind",
+        metavar="HOST:PORT",
+        help="Where workers on other machines connect; no secret is sent there.",
+        rich_help_panel=_WHO,
+    ),
+]
+KeyFileOption = Annotated[
+    Path | None, typer.Option("--key-file", metavar="FILE", help="Holds the endpoint key.", rich_help_panel=_KEY)
+]
+TokenFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--token-file", metavar="FILE", help="Holds a token; read anew when it changes.", rich_help_panel=_KEY
+    ),
+]
+AzureIdentityOption = Annotated[
+    bool,
+    typer.Option("--azure-identity", help="A token from Azure. Needs surgeproof\\[azure].", rich_help_panel=_KEY),
+]
+AllowHostOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-host",
+        metavar="HOST",
+        help="May be loaded though it is not this machine.",
+        rich_help_panel=_LIMITS,
+    ),
+]
+MaxRequestsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--max-requests",
+        min=1,
+        metavar="N",
+        help="Send no more than this; needed with --allow-host.",
+        rich_help_panel=_LIMITS,
+    ),
+]
+MaxRpsOption = Annotated[
+    float | None,
+    typer.Option(
+        "--max-rps",
+        min=0.001,
+        metavar="X",
+        help="Refuse a plan that sends more than this in any second.",
+        rich_help_panel=_LIMITS,
+    ),
+]
+StopAtErrorsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--stop-at-errors",
+        metavar="PERCENT",
+        help="End the run when so many of the answers of 10 s are errors. 503s are none.  [default: 50%]",
+        rich_help_panel=_LIMITS,
+    ),
+]
+Count503sOption = Annotated[
+    bool,
+    typer.Option("--count-503s", help="503s are errors too for --stop-at-errors.", rich_help_panel=_LIMITS),
+]
+RetryOption = Annotated[
+    int | None,
+    typer.Option(
+        "--retry",
+        min=1,
+        max=20,
+        metavar="N",
+        help="Ask again up to N times after a 503 or 429, as Retry-After says; counted apart.",
+    ),
+]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show what would be sent, send nothing.")]
+RecoverOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--recover",
+        metavar="DIR",
+        help="Write the results of a run whose processes were killed.",
+        rich_help_panel=_RESULTS,
+    ),
+]
+FailIfOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--fail-if",
+        metavar="CONDITION",
+        help="Exit code 1 if it holds, such as 'fraction_503 > 0.1%'.",
+        rich_help_panel=_RESULTS,
+    ),
+]
+JunitOption = Annotated[
+    Path | None,
+    typer.Option("--junit", metavar="FILE", help="Also write the results as JUnit XML.", rich_help_panel=_RESULTS),
+]
+
+
+def traffic_overrides(
+    trace: Path | None, from_: str | None, for_: str | None, rate_scale: str | None, time_scale: str | None
+) -> dict[str, object]:
+    """The scenario's overrides that the options of this group ask for."""
+    given: dict[str, object] = {"file": None if trace is None else str(trace.absolute()), "from": from_, "for": for_}
+    given |= {"rate_scale": rate_scale, "time_scale": time_scale}
+    return {f"trace.{name}": value for name, value in given.items() if value is not None}
+
+
+def read_address(text: str, option: str, *, least_port: int = 1) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or not least_port <= int(port) <= 65535:
+        raise InputError(f"{option} {text}: must be HOST:PORT, such as 10.0.0.4:5557")
+    return host.strip("[]"), int(port)
+
+
+def error_limit(stop_at_errors: str | None, count_503s: bool) -> ErrorLimit:
+    from loadtest.replay.settings import ErrorLimit
+    from planner.units import fraction
+
+    if stop_at_errors is None:
+        return ErrorLimit(count_503s=count_503s, is_default=not count_503s)
+    try:
+        share = fraction(stop_at_errors if "%" in stop_at_errors else float(stop_at_errors))
+    except ValueError as bound:
+        raise InputError(f"--stop-at-errors {stop_at_errors}: {bound}") from None
+    return ErrorLimit(max_fraction=share, count_503s=count_503s, is_default=False)
+
+
+def retry_policy(retry: int | None) -> RetryPolicy | None:
+    from loadtest.replay.retry import RetryPolicy
+
+    return None if retry is None else RetryPolicy(max_attempts=retry + 1)
+
+
+def credential_settings(key_file: Path | None, token_file: Path | None, azure_identity: bool) -> CredentialSettings:
+    import os
+
+    from loadtest.replay.credential_settings import choose
+
+    return choose(key_file=key_file, token_file=token_file, azure_identity=azure_identity, environ=os.environ)
+
+
+def replay_options(
+    *, processes: int | None, expect_workers: int, master_bind: str | None, **others: Any
+) -> ReplayOptions:
+    """What the options mean together: workers elsewhere need an address, and without them there is one here."""
+    from loadtest.replay.plan import ReplayOptions
+
+    if expect_workers and master_bind is None:
+        raise InputError(f"--expect-workers {expect_workers}: needs --master-bind HOST:PORT, where they connect")
+    if master_bind is not None and not expect_workers:
+        raise InputError(f"--master-bind {master_bind}: needs --expect-workers N, how many connect there")
+    here = (0 if expect_workers else 1) if processes is None else processes
+    if here + expect_workers < 1:
+        raise InputError("--processes 0: nobody would send anything; needs --expect-workers N")
+    bind = ("127.0.0.1", 0) if master_bind is None else read_address(master_bind, "--master-bind")
+    return ReplayOptions(processes=here, expect_workers=expect_workers, master_bind=bind, **others)
