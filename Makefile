@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 BENCH_STAMP := $(VENV)/.installed-bench
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --require-hashes
 
-.PHONY: demo test test-statistical verify check format bench bench-memory schema figures clean requirements
+.PHONY: demo test test-statistical verify check format bench bench-memory bench-replay schema figures clean requirements
 
 demo: $(STAMP)  ## sets up what it needs and runs the main job on the quickstart scenario
 	$(BIN)/surgeproof run quickstart
@@ -35,6 +35,9 @@ bench: $(BENCH_STAMP)  ## speed beside other simulators, in one run (minutes)
 
 bench-memory: $(STAMP)  ## peak memory of a billion requests (minutes)
 	$(BIN)/python -m tests.benchmarks.memory
+
+bench-replay: $(STAMP)  ## send times beside a bare timer loop and Locust's own ways, in one run (half an hour)
+	$(BIN)/python -m tests.benchmarks.replay
 
 schema: $(STAMP)  ## writes the JSON Schema that editors read
 	$(BIN)/surgeproof schema > scenarios/scenario.schema.json
