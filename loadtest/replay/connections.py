@@ -22,6 +22,7 @@ from geventhttpclient.response import HTTPParseError
 from loadtest.replay.answers import Answer, Response, classify, why_broken
 from loadtest.replay.endpoint import Endpoint
 from loadtest.replay.segment import Broken
+from loadtest.replay.transport import PlainTransport, TlsTransport, Transport
 from planner.model import Outcome
 
 LARGEST_DIRECT_SEND_BYTES = 16 * 1024
@@ -29,8 +30,6 @@ LARGEST_DIRECT_SEND_BYTES = 16 * 1024
 
 SWEEP_PERIOD_S = 0.02
 """How late a timeout may come."""
-
-RECEIVE_BYTES = 65536
 
 
 class Exchange:
@@ -66,6 +65,7 @@ class Connections:
         self._endpoint = endpoint
         self._check = check
         self._idle: dict[_Connection, None] = {}
+        self._open_ones: set[_Connection] = set()
         self._due: deque[tuple[int, Exchange]] = deque()
         self._tls = green_ssl.create_default_context() if endpoint.is_tls else None
         self._addresses: list[Any] = []
@@ -100,7 +100,7 @@ class Connections:
     def close(self) -> None:
         if self._sweeper is not None:
             self._sweeper.kill(block=False)
-        for connection in list(self._idle):
+        for connection in list(self._open_ones):
             connection.close()
 
     def give_back(self, connection: _Connection) -> None:
@@ -108,6 +108,7 @@ class Connections:
 
     def forget(self, connection: _Connection) -> None:
         self._idle.pop(connection, None)
+        self._open_ones.discard(connection)
 
     def finish(self, exchange: Exchange, answer: Answer) -> None:
         if not exchange.done:
@@ -125,7 +126,7 @@ class Connections:
             self.finish(exchange, failure(Outcome.CONNECTION_ERROR, exchange, why=why_broken(error)))
             return
         if exchange.done:  # timed out while connecting
-            connection.close()
+            self.give_back(connection)
         else:
             connection.was_idle = False
             connection.send(exchange)
@@ -150,7 +151,9 @@ class Connections:
                 sock.close()
                 continue
             self.opened += 1
-            return _Connection(self, sock)
+            connection = _Connection(self, PlainTransport(sock) if self._tls is None else TlsTransport(sock))
+            self._open_ones.add(connection)
+            return connection
         raise problem
 
     def _sweep(self) -> None:
@@ -168,13 +171,13 @@ class Connections:
 class _Connection:
     """One socket and its reader. `exchange`: what it is busy with, None while it is idle."""
 
-    __slots__ = ("_reader", "_sock", "_unread", "exchange", "owner", "was_idle")
+    __slots__ = ("_reader", "_transport", "_unread", "exchange", "owner", "was_idle")
 
-    def __init__(self, owner: Connections, sock: Any) -> None:
+    def __init__(self, owner: Connections, transport: Transport) -> None:
         self.owner = owner
         self.exchange: Exchange | None = None
         self.was_idle = True
-        self._sock = sock
+        self._transport = transport
         self._unread = True
         self._reader = gevent.spawn(self._read)
 
@@ -186,33 +189,34 @@ class _Connection:
         exchange.sent_ns = time.monotonic_ns()
         exchange.on_sent(exchange)
         try:
-            self._sock.sendall(exchange.request)
+            self._transport.write(exchange.request)
         except OSError as error:
             self._broken(why_broken(error))
 
     def close(self) -> None:
+        """Give the connection up; the reader closes the socket."""
         self.owner.forget(self)
-        self._sock.close()
         self._reader.kill(block=False)
 
     def _read(self) -> None:
         try:
             while True:
-                data = self._sock.recv(RECEIVE_BYTES)
+                data = self._transport.read()
                 exchange = self.exchange
                 if exchange is None:  # closed by the endpoint while idle, or it speaks unasked: of no use either way
                     break
-                if not self._feed(exchange, data):
+                if not self._feed(exchange, data, time.monotonic_ns()):
                     break
         except HTTPParseError:
             if self.exchange is not None:
                 self.owner.finish(self.exchange, failure(Outcome.BAD_RESPONSE, self.exchange))
         except OSError as error:
             self._broken(why_broken(error))
-        self.owner.forget(self)
-        self._sock.close()
+        finally:
+            self.owner.forget(self)
+            self._transport.close()
 
-    def _feed(self, exchange: Exchange, data: bytes) -> bool:
+    def _feed(self, exchange: Exchange, data: bytes, now_ns: int) -> bool:
         """Take what has come; False when the connection can serve no other request."""
         response = exchange.response
         assert response is not None
@@ -224,13 +228,12 @@ class _Connection:
         elif not response.ends_here():
             self._broken(Broken.CLOSED)
             return False
-        finish_ns = time.monotonic_ns()
         self.exchange = None
         reusable = bool(data) and not response.should_close()
         if reusable:
             self.was_idle = True
             self.owner.give_back(self)
-        self.owner.answered(exchange, response, finish_ns)
+        self.owner.answered(exchange, response, now_ns)
         return reusable
 
     def _broken(self, why: Broken) -> None:
