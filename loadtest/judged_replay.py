@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from loadtest.replay.conclude import ReplayResult, recover
-from loadtest.replay.plan import ReplayOptions
+from loadtest.replay.plan import Plan, ReplayOptions
 from loadtest.replay.run import replay
 from loadtest.replay.session import OnProgress
 from loadtest.results.files import check_writable
@@ -56,10 +56,11 @@ class Judging:
         url: str,
         options: ReplayOptions,
         out: Path | None,
+        on_plan: Callable[[Plan], object] = lambda plan: None,
         live: Callable[[], AbstractContextManager[OnProgress | None]] = nullcontext,
     ) -> JudgedReplay:
         with live() as on_progress:
-            result = replay(scenario, url, out=out, options=options, on_progress=on_progress)
+            result = replay(scenario, url, out=out, options=options, on_plan=on_plan, on_progress=on_progress)
         return self._judged(result, scenario)
 
     def recover(self, folder: Path) -> JudgedReplay:

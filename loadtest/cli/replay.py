@@ -67,7 +67,7 @@ def command(
 
     Example: surgeproof replay quickstart --url http://127.0.0.1:5001/score
     """
-    from loadtest.cli.replay_view import finish, live_progress, show_dry_run
+    from loadtest.cli.replay_view import finish, live_progress, say_plan, show_dry_run
     from loadtest.judged_replay import Judging
 
     judging = Judging.of(fail_if or (), junit)
@@ -103,4 +103,4 @@ def command(
         errors=o.error_limit(stop_at_errors, count_503s),
         credentials=o.credential_settings(key_file, token_file, azure_identity),
     )
-    raise typer.Exit(finish(judging.replay(plan, url, options, out, live_progress), output))
+    raise typer.Exit(finish(judging.replay(plan, url, options, out, say_plan, live_progress), output))

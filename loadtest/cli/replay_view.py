@@ -13,6 +13,7 @@ from planner.percent import percent
 if TYPE_CHECKING:
     from loadtest.judged_replay import JudgedReplay
     from loadtest.replay.conclude import ReplayResult
+    from loadtest.replay.plan import Plan
     from loadtest.replay.progress import Progress
     from loadtest.replay.session import OnProgress
     from planner.scenario import Scenario
@@ -38,6 +39,20 @@ def live_progress() -> Iterator[OnProgress]:
             )
 
         yield on_progress
+
+
+def say_plan(plan: Plan) -> None:
+    """What another machine is about to get, before the first request; and where to send workers elsewhere."""
+    schedule, options = plan.schedule, plan.options
+    if not plan.is_loopback:
+        console.print(
+            f"Sends {len(schedule)} requests to {plan.endpoint.host} in {schedule.duration_s:g} s, "
+            f"at most {schedule.peak_rate_rps:.0f} in one second. Ctrl-C stops it.",
+            markup=False,
+        )
+    if options.expect_workers:
+        host, port = options.master_bind
+        console.print(f"Waiting for {options.expect_workers} workers at {host}:{port}.", markup=False)
 
 
 def describe(progress: Progress) -> str:

@@ -57,10 +57,20 @@ class Exchange:
 
 
 class Connections:
-    """Sends exchanges over connections that it opens as needed. Every exchange ends with one `Answer`."""
+    """Sends exchanges over connections that it opens as needed. Every exchange ends with one `Answer`.
 
-    def __init__(self, endpoint: Endpoint, timeout_s: float, check: Callable[[int, bytes], str | None]) -> None:
+    before_reading: called when an answer has come and its time is noted; it may wait before the answer is looked at.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        timeout_s: float,
+        check: Callable[[int, bytes], str | None],
+        before_reading: Callable[[], None],
+    ) -> None:
         self.opened = 0
+        self.before_reading = before_reading
         self.timeout_s = timeout_s
         self._endpoint = endpoint
         self._check = check
@@ -205,7 +215,9 @@ class _Connection:
                 exchange = self.exchange
                 if exchange is None:  # closed by the endpoint while idle, or it speaks unasked: of no use either way
                     break
-                if not self._feed(exchange, data, time.monotonic_ns()):
+                now_ns = time.monotonic_ns()
+                self.owner.before_reading()
+                if not self._feed(exchange, data, now_ns):
                     break
         except HTTPParseError:
             if self.exchange is not None:

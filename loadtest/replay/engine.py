@@ -79,7 +79,8 @@ class Engine:
         payloads = share_of.payloads
         self._max_in_flight = min(settings.max_in_flight, _descriptors_free())
         self._most_sends = share(settings.max_requests, share_of.worker, share_of.workers)
-        self._connections = Connections(endpoint, settings.timeout_s, payloads.check.problem)
+        self._alarm = Alarm()
+        self._connections = Connections(endpoint, settings.timeout_s, payloads.check.problem, self._alarm.let_pass)
         run_id = share_of.schedule.sha256[:12]
         self._writer = RequestWriter(endpoint, credentials, resolve_headers(payloads, os.environ), run_id)
         self._statistics = LocustStatistics(request_event, endpoint.path.partition("?")[0])
@@ -110,10 +111,9 @@ class Engine:
         self._start_ns = start_ns
         self._dispatcher = gevent.getcurrent()
         flusher = gevent.spawn(self._flush_forever)
-        alarm = Alarm()
         try:
             if self._reason is None:
-                self._dispatch(alarm)
+                self._dispatch()
                 while self._in_flight or self._retrying:
                     gevent.sleep(0.005)
         except _Stop:
@@ -127,7 +127,7 @@ class Engine:
             # GreenletExit comes this way too, when Locust stops its users.
             self._dispatcher = None
             flusher.kill()
-            alarm.close()
+            self._alarm.close()
             reason = self._close()
         return reason
 
@@ -142,7 +142,7 @@ class Engine:
     def connections_opened(self) -> int:
         return self._connections.opened
 
-    def _dispatch(self, alarm: Alarm) -> None:
+    def _dispatch(self) -> None:
         cutoff_ns = round(self._settings.cutoff_s * 1e9)
         behind = 0
         for index, offset_ns, service_time_s, payload_id in self._share.rows():
@@ -153,7 +153,7 @@ class Engine:
             body = self._share.payloads.body(index, payload_id, service_time_s, offset_ns / 1e9)
             request = self._writer.request(index, body)
             if deadline_ns > time.monotonic_ns():
-                alarm.wait_until(deadline_ns)
+                self._alarm.wait_until(deadline_ns)
             else:
                 behind += 1
                 if behind % SENDS_BEFORE_ANSWERS == 0:
