@@ -15,6 +15,7 @@ from typing import Any
 from loadtest.replay.books import balance
 from loadtest.replay.credential_settings import CredentialSettings, known_secrets
 from loadtest.replay.ending import EXIT_DONE, EXIT_NO_VERDICT, Ending, ending, note_sentence
+from loadtest.replay.in_use import wait_until_unused
 from loadtest.replay.journal import JOURNAL, last, read_journal
 from loadtest.replay.merge import Observed, merge
 from loadtest.replay.messages import PAYLOADS_FILE
@@ -86,8 +87,10 @@ def recover(path: Path) -> ReplayResult:
     folder = RunFolder(path)
     if not path.is_dir():
         raise InputError(f"--recover {path}: no such run folder")
-    if folder.summary.is_file() and not (path / JOURNAL).exists():
-        raise InputError(f"--recover {path}: this run is complete, there is nothing to recover")
+    if not (path / JOURNAL).is_file():
+        why = "this run is complete" if folder.summary.is_file() else "not the folder of a replay"
+        raise InputError(f"--recover {path}: {why}, there is nothing to recover")
+    wait_until_unused([path / JOURNAL, *folder.segments()])
     return conclude(folder, load(str(folder.scenario)), secrets=known_secrets(CredentialSettings(), os.environ))
 
 

@@ -40,6 +40,7 @@ class _Worker:
     armed: dict[str, Any] | None = None
     refused: str | None = None
     ended: dict[str, Any] | None = None
+    unwritten: str | None = None
     heard_s: float = 0.0
 
     @property
@@ -55,6 +56,8 @@ class _Worker:
             "clock_offset_s": None if offset is None else offset.offset_ns / 1e9,
             "clock_uncertainty_s": None if offset is None else offset.uncertainty_ns / 1e9,
             "clock_drift_s": self.drift_ns / 1e9,
+            **(self.ended or {"ended": None}),
+            **({"ended": "log_unwritable", "problem": self.unwritten} if self.unwritten else {}),
         }
 
 
@@ -116,9 +119,10 @@ class Coordinator:
         self._changed.set()
 
     def release(self) -> None:
-        """What was measured is safe."""
+        """What was measured is safe: workers elsewhere may remove their own records."""
         for worker in self._workers.values():
-            self._send(ToWorker.DONE, worker)
+            if worker.ended is not None and worker.unwritten is None:
+                self._send(ToWorker.DONE, worker)
 
     def _connected(self) -> list[str]:
         clients = getattr(self._runner, "clients", None)
@@ -191,7 +195,7 @@ class Coordinator:
                 given_up = worker.is_lost or (stop_s is not None and now_s > stop_s)
                 if worker.number not in told and (worker.ended is not None or given_up):
                     told.add(worker.number)
-                    on_ended(worker.about() | (worker.ended or {"ended": None}))
+                    on_ended(worker.about())
             if now_s >= beat_s:
                 beat_s = now_s + BEAT_PERIOD_S
                 for worker in self._workers.values():
@@ -229,9 +233,14 @@ class Coordinator:
         if worker is None or self._orders is None:
             return
         worker.heard_s = time.monotonic()
-        if msg.data["data"]:
+        if not msg.data["data"] or worker.unwritten is not None:
+            return
+        try:
             with (self._orders.folder / f"worker-{worker.number}.segment").open("ab") as segment:
                 segment.write(msg.data["data"])
+        except OSError as error:  # the worker keeps its own records then
+            worker.unwritten = error.strerror or str(error)
+            self.stop()
 
     def _on_ended(self, msg: Any, **_: Any) -> None:
         if worker := self._workers.get(msg.node_id):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gc
+import math
 import os
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -88,6 +90,9 @@ class Engine:
         self._in_flight: dict[Exchange, None] = {}
         self._retrying = 0
         self._sends = 0
+        most = math.ceil((settings.max_rps or 0) / share_of.workers)
+        self._recent: deque[int] = deque(maxlen=most)
+        """When the last requests left, as many as --max-rps allows in a second."""
         self._start_ns = 0
         self._dispatcher: Any = None
         self._reason: EndReason | None = None
@@ -169,6 +174,7 @@ class Engine:
     def _send(self, index: int, attempt: int, request: bytes) -> None:
         exchange = Exchange(index, attempt, request, self._sent, self._done)
         self._sends += 1
+        self._recent.append(time.monotonic_ns())
         self._in_flight[exchange] = None
         self._connections.send(exchange)
 
@@ -214,9 +220,18 @@ class Engine:
 
     def _send_again(self, exchange: Exchange) -> None:
         self._retrying -= 1
-        room = len(self._in_flight) < self._max_in_flight
+        room = len(self._in_flight) < self._max_in_flight and self._has_room_in_this_second()
         if self._reason is None and self._dispatcher is not None and room and self._sends != self._most_sends:
             self._send(exchange.index, exchange.attempt + 1, exchange.request)
+
+    def _has_room_in_this_second(self) -> bool:
+        """Retries come on top of a plan that --max-rps has been held against."""
+        if self._settings.max_rps is None:
+            return True
+        before_ns = time.monotonic_ns() - 1_000_000_000
+        while self._recent and self._recent[0] < before_ns:
+            self._recent.popleft()
+        return len(self._recent) < self._settings.max_rps / self._share.workers
 
     def _flush_forever(self) -> None:
         watch = ClockWatch(round(FLUSH_PERIOD_S * 1e9))

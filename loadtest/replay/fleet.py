@@ -21,8 +21,13 @@ from loadtest.replay.orders import Orders
 from planner.child import child_environment, module_command
 from planner.errors import NoVerdictError
 
+CONNECT_WITHIN_S = 60.0
+"""Importing Locust takes 1 to 2 s for each process, on a busy machine more."""
+
+CONNECT_ELSEWHERE_WITHIN_S = 600.0
+"""Workers on other machines have to be started by somebody."""
+
 ARM_WITHIN_S = 120.0
-"""Importing Locust takes 1 to 2 s for each process, on a busy machine more; workers elsewhere have to be started."""
 
 STOP_WITHIN_S = 8.0
 
@@ -53,12 +58,18 @@ class Fleet:
         """
         alone = processes == 1 and expect == 0
         self._lead = self._start("lead", [LEAD])
-        order = {"orders": orders.to_document(), "workers": processes + expect, "bind": None if alone else bind}
+        connect_within_s = CONNECT_ELSEWHERE_WITHIN_S if expect else CONNECT_WITHIN_S
+        order = {
+            "orders": orders.to_document(),
+            "workers": processes + expect,
+            "bind": None if alone else bind,
+            "connect_within_s": connect_within_s,
+        }
         self._lead.write(json.dumps(order))
         if not alone:
             address = f"{bind[0]}:{self._expect('listening', ARM_WITHIN_S)}"
             self._workers = [self._start(f"worker-{k}", [WORK, address]) for k in range(processes)]
-        armed: list[dict[str, Any]] = self._expect("armed", ARM_WITHIN_S)
+        armed: list[dict[str, Any]] = self._expect("armed", connect_within_s + ARM_WITHIN_S)
         return armed
 
     def start_at(self, start_ns: int) -> None:

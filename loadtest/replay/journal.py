@@ -12,6 +12,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from loadtest.replay.in_use import mark_in_use
 from planner.errors import InputError
 
 JOURNAL = "journal.jsonl"
@@ -29,6 +30,7 @@ class Journal:
         self.problem: str | None = None
         try:
             self._file = (folder / JOURNAL).open("a", encoding="utf-8")
+            mark_in_use(self._file.fileno())
         except OSError as error:
             raise InputError(f"{folder / JOURNAL}: cannot be written ({error.strerror or error})") from None
 

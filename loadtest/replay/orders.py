@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from loadtest.replay.settings import ReplaySettings
+from planner.errors import InputError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,5 +28,7 @@ class Orders:
 
     @classmethod
     def from_document(cls, document: dict[str, Any]) -> Orders:
+        if not re.fullmatch(r"[0-9a-f]{16}", document["run_id"]):  # names a folder on the worker's machine
+            raise InputError("the master's run id is none")
         settings = ReplaySettings.from_document(document["settings"])
         return cls(**document | {"folder": Path(document["folder"]), "settings": settings})

@@ -29,7 +29,9 @@ def replay(
 ) -> ReplayResult:
     """Send the scenario's requests to `url` at their times and write the run folder.
 
-    on_plan: told of the plan before anything is sent. changes: fields of `ReplayOptions` by name. Refuses (InputError) before the first request; afterwards everything
+    on_plan: told of the plan before anything is sent. changes: fields of `ReplayOptions` by name.
+
+    Refuses (InputError) before the first request; afterwards everything
     measured is kept and the result says how it ended, Ctrl-C included (exit code 130).
     """
     options = replace(options or ReplayOptions(), **changes)

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from loadtest.replay.in_use import mark_in_use
 from planner.errors import InputError
 from planner.model import NO_CAUSE, NO_REPLICA, Outcome
 
@@ -122,6 +123,7 @@ class SegmentWriter:
             self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
         except OSError as error:
             raise InputError(f"{path}: cannot be written ({error.strerror})") from None
+        mark_in_use(self._fd)
         self._buffer = bytearray(header(schedule_sha256, worker, workers))
         self.flush()
 

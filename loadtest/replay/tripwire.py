@@ -36,8 +36,9 @@ class Tripwire:
                 return EndReason.ENDPOINT_LOST
         elif outcome is not Outcome.TIMEOUT:
             self._errors = 0
-        if self._window.is_over(outcome not in self._is_fine, now_ns) and not self._errors:
-            return EndReason.ERROR_RATE  # in a row of connection errors, whether the endpoint is lost says more
+        over = self._window.is_over(outcome not in self._is_fine, now_ns)
+        if over and outcome is not Outcome.CONNECTION_ERROR:  # then whether the endpoint is lost says more
+            return EndReason.ERROR_RATE
         return None
 
 

@@ -35,8 +35,6 @@ from loadtest.replay.orders import Orders
 from loadtest.replay.redaction import redact
 from planner.errors import InputError, NoVerdictError, SurgeproofError
 
-CONNECT_WITHIN_S = 100.0
-
 
 class Nobody(User):
     """Locust wants a user; requests are the engine's."""
@@ -62,7 +60,7 @@ def lead() -> int:
     gevent.spawn(parent.listen)
     try:
         if order["bind"] is not None:
-            _wait_for_workers(runner, order["workers"])
+            parent.wait_for_workers(runner, order["workers"], order["connect_within_s"])
         orders = Orders.from_document(order["orders"])
         coordinator.perform(orders, parent.start_at, lambda about: tell(worker_ended=about))
     except SurgeproofError as error:
@@ -102,6 +100,14 @@ class _Parent:
         self._decided.wait()
         return self._start_ns
 
+    def wait_for_workers(self, runner: Any, workers: int, within_s: float) -> None:
+        with gevent.Timeout(within_s, False):
+            while len(runner.clients.ready) < workers and not self._decided.is_set():
+                gevent.sleep(0.05)
+        if (connected := len(runner.clients.ready)) < workers:
+            waited = "before the replay was stopped" if self._decided.is_set() else f"within {within_s:g} s"
+            raise NoVerdictError(f"{connected} of {workers} replay workers have connected {waited}")
+
     def _stop(self) -> None:
         self._coordinator.stop()
         self._decided.set()
@@ -119,14 +125,6 @@ def _runner(environment: Environment, bind: Sequence[Any] | None) -> Any:
         raise NoVerdictError(f"--master-bind {bind[0]}:{bind[1]}: cannot be listened on") from None
     tell(listening=master.server.port)
     return master
-
-
-def _wait_for_workers(runner: Any, workers: int) -> None:
-    with gevent.Timeout(CONNECT_WITHIN_S, False):
-        while len(runner.clients.ready) < workers:
-            gevent.sleep(0.05)
-    if (connected := len(runner.clients.ready)) < workers:
-        raise NoVerdictError(f"{connected} of {workers} replay workers have connected within {CONNECT_WITHIN_S:g} s")
 
 
 def work(address: str, away: Path = Path(), allow_hosts: Sequence[str] | None = None) -> int:
