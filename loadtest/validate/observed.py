@@ -9,6 +9,7 @@ import numpy as np
 
 from loadtest.replay.statistics import NOT_COUNTED
 from loadtest.runfolder import RunFolder
+from loadtest.validate.pods import overheads
 from planner.errors import InputError
 from planner.model import FloatArray, IntArray, Outcome, ReplicaLog, RequestLog
 from planner.scenario import Scenario
@@ -17,6 +18,9 @@ from planner.sim.engine import BIN_S
 FEWEST_OVERHEADS = 30
 """Measured overheads to draw from; with fewer, the scenario's own overhead is used."""
 
+OVERSLEPT_S, OVERSLEPT_SHARE = 0.005, 0.05
+"""By how much more than planned work may take, in the median, and still be called as planned."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Observation:
@@ -24,10 +28,10 @@ class Observation:
 
     All of shape (n,): request, their numbers in the schedule; sent_s, in [0, duration); service_time_s, NaN where the
     run does not know it; send_error_s, how much later than planned each left, a sample of the machine's timing noise.
-    overhead_s: time from dispatch to answer less the time in the worker, of the answers that tell (the lab's); may be
-    empty. bin_503: 503s by the second of their send. bin_ready: mean ready replicas in each second, None where the run
-    could not see replicas. first_bin: the first second that lies wholly after the warm-up. on_tick: the run's time 0 is
-    a tick of the autoscaler.
+    overhead_s: time from dispatch to answer less the time in the worker, of the answers that tell (the lab's) and did
+    not wait in their pod; may be empty. bin_503: 503s by the second of their send. bin_ready: mean ready replicas in
+    each second, None where the run could not see replicas. first_bin: the first second that lies wholly after the
+    warm-up. on_tick: the run's time 0 is a tick of the autoscaler.
     """
 
     request: IntArray
@@ -65,14 +69,16 @@ def observe(folder: RunFolder, scenario: Scenario) -> Observation:
     bins = max(1, int(np.ceil(scenario.duration_s / BIN_S)))
     planned_by_lab = bool((summary.get("endpoint") or {}).get("is_lab"))
     measured = log.service_time_s[sent]
-    planned = schedule.service_time_s[sent] if planned_by_lab else np.full(len(sent), np.nan)
+    planned = schedule.service_time_s[sent]
+    if not planned_by_lab or not _as_planned(measured, planned):
+        planned = np.full(len(sent), np.nan)
     replicas = folder.read_replicas()
     return Observation(
         request=sent,
         sent_s=sent_s,
         service_time_s=np.where(np.isfinite(measured), measured, planned),
         send_error_s=np.maximum(log.sent_s[sent] - log.scheduled_s[sent], 0.0),
-        overhead_s=_overheads(log),
+        overhead_s=_overheads(log, scenario),
         requests=int(counted.sum()),
         n_503=int(is_503.sum()),
         bin_503=np.bincount((sent_s[is_503] / BIN_S).astype(np.int64), minlength=bins),
@@ -84,11 +90,16 @@ def observe(folder: RunFolder, scenario: Scenario) -> Observation:
     )
 
 
-def _overheads(log: RequestLog) -> FloatArray:
+def _as_planned(measured: FloatArray, planned: FloatArray) -> bool:
+    """Whether the work took as long as the schedule told it to: a score.py of the user's own may not listen."""
+    off_s = np.abs(measured - planned)[np.isfinite(measured)]
+    longest_s = max(OVERSLEPT_S, OVERSLEPT_SHARE * float(planned.mean())) if len(planned) else 0.0
+    return not len(off_s) or bool(np.median(off_s) <= longest_s)
+
+
+def _overheads(log: RequestLog, scenario: Scenario) -> FloatArray:
     """The router's overhead as measured, none where the front end does not say when it dispatched."""
-    answered = log.outcome == Outcome.OK
-    overhead = (log.finish_s - log.start_s - log.service_time_s)[answered]
-    overhead = overhead[np.isfinite(overhead)]
+    overhead = overheads(log, scenario.deployment.max_concurrent_requests)
     return overhead if len(overhead) >= FEWEST_OVERHEADS else np.empty(0)
 
 

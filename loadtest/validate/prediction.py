@@ -65,13 +65,19 @@ def predict(
 ) -> Prediction:
     """Simulate the observed sends `replicates` times; service times that the run knows are used, the others drawn."""
     make = partial(
-        _simulated, scenario, seen, service_factor=service_factor, use_known_service_times=use_known_service_times
+        simulated, scenario, seen, service_factor=service_factor, use_known_service_times=use_known_service_times
     )
     return _gather(executor.in_order(make, range(replicates)), on_done, on_trial=not use_known_service_times)
 
 
-def _simulated(
-    scenario: Scenario, seen: Observation, replicate: int, *, service_factor: float, use_known_service_times: bool
+def simulated(
+    scenario: Scenario,
+    seen: Observation,
+    replicate: int,
+    *,
+    service_factor: float = 1.0,
+    use_known_service_times: bool = True,
+    with_log: bool = False,
 ) -> tuple[ReplicateResult, float]:
     """One replicate, and the mean of the service times in it that the run has measured."""
     services = _service_times(scenario, seen, replicate, use_known_service_times) * service_factor
@@ -81,6 +87,7 @@ def _simulated(
         [arrivals],
         iter([noisy]),
         _late(cold_starts(scenario, replicate), scenario, seen, replicate),
+        with_log=with_log,
         tick_offset_s=_tick_offset_s(scenario, seen, replicate),
     )
     measured = np.isfinite(seen.service_time_s)

@@ -12,6 +12,7 @@ import numpy as np
 from loadtest.runfolder import RunFolder
 from loadtest.validate.alternatives import Judged, alternatives, judge
 from loadtest.validate.comparison import ERROR_RATE, Statistic, compare
+from loadtest.validate.in_sample import SENTENCE, is_in_sample
 from loadtest.validate.observed import Observation, observe
 from loadtest.validate.prediction import FEWEST_REPLICATES, REPLICATES, Prediction, predict
 from planner.documents import estimate_document, scenario_document
@@ -57,10 +58,11 @@ def validate(
 
     Where the two differ in service time, the run's own service times are not used: then they are what is on trial.
     """
+    in_sample = is_in_sample(folder, scenario)
     seen = observe(folder, run_scenario)
     scenario = replace(scenario, duration_s=run_scenario.duration_s, warm_up_s=run_scenario.warm_up_s)
     if reasons := _invalid(seen, run_scenario):
-        return _without_prediction(seen, reasons)
+        return _marked(_without_prediction(seen, reasons), in_sample)
     on_trial = not _same(scenario.service_time, run_scenario.service_time)
     prediction = predict(
         scenario, seen, replicates=replicates, executor=executor, use_known_service_times=not on_trial, on_done=on_done
@@ -76,7 +78,17 @@ def validate(
     )
     verdict = _verdict(seen, prediction, statistics, judged)
     document = _document(seen, prediction, statistics, judged, verdict, on_trial)
-    return Validation(verdict=verdict, document=document | {"scenario": scenario_document(scenario)})
+    validation = Validation(verdict=verdict, document=document | {"scenario": scenario_document(scenario)})
+    return _marked(validation, in_sample)
+
+
+def _marked(validation: Validation, in_sample: bool) -> Validation:
+    """With `in_sample` in the document, and among the reasons where it is true."""
+    verdict = validation.verdict
+    if in_sample:
+        verdict = replace(verdict, reasons=(*verdict.reasons, SENTENCE))
+    document = validation.document | {"in_sample": in_sample, "reasons": list(verdict.reasons)}
+    return Validation(verdict=verdict, document=document)
 
 
 def _same(one: ServiceTime, other: ServiceTime) -> bool:

@@ -31,6 +31,9 @@ FILE_REFERENCES = (
 )
 """Where a scenario may name another file, or a folder of payloads."""
 
+OWN_COMMENT = "# surgeproof-"
+"""How a comment begins that is read again, such as on which run a scenario was calibrated."""
+
 INPUTS = "inputs"
 """The subfolder of a run folder that holds the files named by its scenario."""
 
@@ -48,7 +51,7 @@ def load(name_or_path: str | Path, overrides: Mapping[str, object] | None = None
         overrides = _with_absolute_trace(overrides)
         document = override(document, overrides)
         changes = ", ".join(f"{name} = {shown(value)}" for name, value in overrides.items())
-        text = f"# {source} with {changes}\n{dump(document)}"
+        text = f"{_own_lines(text)}# {source} with {changes}\n{dump(document)}"
     scenario = build(document, source, path.parent, tuple(map(path_in_document, overrides or ())))
     return dataclasses.replace(scenario, source=path, text=text)
 
@@ -72,6 +75,11 @@ def shipped() -> list[tuple[str, str]]:
         document, _ = read_mapping(path, path.name)
         found.append((path.stem, str(document.get("shows", ""))))
     return found
+
+
+def _own_lines(text: str) -> str:
+    """The comment lines that Surgeproof has written for itself: they stay when the document is written anew."""
+    return "".join(f"{line}\n" for line in text.splitlines() if line.startswith(OWN_COMMENT))
 
 
 def _located(name_or_path: str | Path) -> tuple[Path, str]:
@@ -121,7 +129,7 @@ def save_copy(scenario: Scenario, folder: Path) -> Path:
         document = {"name": scenario.name, **document}
         moved = True
     if moved:
-        text = f"# {scenario.source.name}, with what a copy elsewhere needs\n{dump(document)}"
+        text = f"{_own_lines(text)}# {scenario.source.name}, with what a copy elsewhere needs\n{dump(document)}"
     target = folder / "scenario.yaml"
     target.write_text(text, encoding="utf-8")
     return target
