@@ -29,7 +29,7 @@ import time
 from array import array
 from typing import Any
 
-from loadtest.selftest.timerfd import TimerFd
+from loadtest.timerfd import TimerFd
 
 _STDIN = 0
 _READ_BYTES = 16384

@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from loadtest.selftest.timerfd import TimerFd
+from loadtest.timerfd import TimerFd
 
 LEAD_NS = 20_000_000
 
