@@ -49,6 +49,7 @@ def router_overhead(evidence: Evidence) -> Part:
     seen = median(np.maximum(values, 0.0))
     is_kept = seen.holds(before_s) or abs(seen.value - before_s) <= RESOLUTION_S
     after_s = before_s if is_kept else round(seen.value, 6)
+    near = "" if seen.holds(before_s) or not is_kept else f" Kept: it is within {RESOLUTION_S * 1e3:g} ms of that."
     finding = Finding(
         setting=setting,
         before=before_s,
@@ -59,7 +60,7 @@ def router_overhead(evidence: Evidence) -> Part:
         identified=True,
         n=len(values),
         measured_from=source,
-        why=f"{why} Their median: a late timer of the client moves a mean, but not this.",
+        why=f"{why} Their median: a late timer of the client moves a mean, but not this.{near}",
     )
     if is_kept:
         return _kept(finding)
