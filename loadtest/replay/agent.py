@@ -21,6 +21,7 @@ from loadtest.replay.engine import Engine, Share
 from loadtest.replay.journal import RUN_ID_KEY, first_entry
 from loadtest.replay.messages import PAYLOADS_FILE, SCHEDULE_FILE, ToMaster, ToWorker
 from loadtest.replay.orders import Orders
+from loadtest.replay.redaction import redact
 from loadtest.replay.segment import EndReason, SegmentWriter
 from loadtest.schedule import read_schedule
 from planner.errors import InputError, SurgeproofError
@@ -61,6 +62,9 @@ class Agent:
         self._shared = True
         self._heard_s = time.monotonic()
         self.ended = Event()
+        self.master_lost = Event()
+        self.refused: str | None = None
+        """Why this worker has not taken the last orders."""
         self.kept: Path | None = None
         """Where the records of a run lie whose master has not said that it has them."""
         for name, listener in {
@@ -88,6 +92,14 @@ class Agent:
             self.stop()
             self.ended.wait(within_s)
 
+    def _refuse(self, problem: str) -> None:
+        self.refused = self._without_secrets(problem)
+        self._tell(ToMaster.REFUSED, problem=self.refused)
+
+    def _without_secrets(self, text: str | None) -> str | None:
+        """What a defect says goes into the run folder."""
+        return None if text is None else redact(text, self.secrets())
+
     def _tell(self, message: ToMaster, /, **data: Any) -> None:
         self._runner.send_message(str(message), data)
 
@@ -105,6 +117,7 @@ class Agent:
 
     def _on_arm(self, msg: Any, **_: Any) -> None:
         self._heard_s = time.monotonic()
+        self.refused = None
         self.ended.clear()
         gevent.spawn(self._arm, msg.data)
 
@@ -123,10 +136,10 @@ class Agent:
         try:
             armed = self._armed(Orders.from_document(message["orders"]), message["worker"], message["workers"])
         except SurgeproofError as error:
-            self._tell(ToMaster.REFUSED, problem=str(error))
+            self._refuse(str(error))
         except Exception as error:
             traceback.print_exc()
-            self._tell(ToMaster.REFUSED, problem=f"{type(error).__name__}: {error}")
+            self._refuse(f"{type(error).__name__}: {error}")
         else:
             about = {"pid": os.getpid(), "host": platform.node(), "shares_the_run_folder": self._shared}
             self._tell(ToMaster.ARMED, **armed, **about)
@@ -154,8 +167,7 @@ class Agent:
             self._hand_over,
         )
         armed = self._engine.arm()
-        if not self._shared:
-            self._engine.flush()
+        self._engine.flush()
         return armed
 
     def _check_host(self, url: str) -> None:
@@ -195,6 +207,7 @@ class Agent:
         self._tell(ToMaster.RECORDS, data=b"" if self._shared else records)
         if time.monotonic() - self._heard_s > LOST_MASTER_AFTER_S:
             self.stop()
+            self.master_lost.set()
 
     def _run(self, start_ns: int) -> None:
         engine, credentials = self._engine, self._credentials
@@ -206,7 +219,7 @@ class Agent:
         self._tell(
             ToMaster.ENDED,
             ended=reason.name.lower(),
-            problem=engine.problem,
+            problem=self._without_secrets(engine.problem),
             cpu_s=time.process_time() - cpu_s,
             connections_opened=engine.connections_opened,
             token_refreshes=credentials.refreshes,

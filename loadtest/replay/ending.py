@@ -69,7 +69,7 @@ def _why(reason: EndReason, seen: Observed, settings: ReplaySettings, problems: 
         return f"The records of the run could not be written ({what})."
     if reason is EndReason.CRASHED:
         return f"A replay worker could not go on ({next(iter(problems.values()), 'its log says more')})."
-    return "The replay was told to stop."
+    return "The replay was told to stop, or its leading process was killed."
 
 
 def _refused(seen: Observed) -> npt.NDArray[np.bool_]:

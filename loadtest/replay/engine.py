@@ -151,9 +151,6 @@ class Engine:
         cutoff_ns = round(self._settings.cutoff_s * 1e9)
         behind = 0
         for index, offset_ns, service_time_s, payload_id in self._share.rows():
-            if self._sends == self._most_sends:
-                self._reason = self._reason or EndReason.MAX_REQUESTS
-                return
             deadline_ns = self._start_ns + offset_ns
             body = self._share.payloads.body(index, payload_id, service_time_s, offset_ns / 1e9)
             request = self._writer.request(index, body)
@@ -163,6 +160,9 @@ class Engine:
                 behind += 1
                 if behind % SENDS_BEFORE_ANSWERS == 0:
                     gevent.sleep(0)
+            if self._is_spent:  # retries may have done that during the wait
+                self._reason = self._reason or EndReason.MAX_REQUESTS
+                return
             if time.monotonic_ns() - deadline_ns > cutoff_ns:
                 self._segment.resolved(index, Outcome.SKIPPED_LATE)
             elif len(self._in_flight) >= self._max_in_flight:
@@ -170,6 +170,10 @@ class Engine:
             else:
                 self._send(index, 0, request)
         self._all_dispatched = True
+
+    @property
+    def _is_spent(self) -> bool:
+        return self._most_sends is not None and self._sends >= self._most_sends
 
     def _send(self, index: int, attempt: int, request: bytes) -> None:
         exchange = Exchange(index, attempt, request, self._sent, self._done)
@@ -221,7 +225,7 @@ class Engine:
     def _send_again(self, exchange: Exchange) -> None:
         self._retrying -= 1
         room = len(self._in_flight) < self._max_in_flight and self._has_room_in_this_second()
-        if self._reason is None and self._dispatcher is not None and room and self._sends != self._most_sends:
+        if self._reason is None and self._dispatcher is not None and room and not self._is_spent:
             self._send(exchange.index, exchange.attempt + 1, exchange.request)
 
     def _has_room_in_this_second(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from gevent.event import Event
 
@@ -19,12 +19,13 @@ from planner.errors import InputError, SurgeproofError
 
 STOP_WITHIN_S = 20.0
 
+T = TypeVar("T", int, float)
+
 logger = logging.getLogger("surgeproof")
 
 
 def add_options(parser: Any) -> None:
     """Locust's command line and web UI ask for these beside their own."""
-    group = parser.add_argument_group("Surgeproof")
     for name, help, kind in (
         ("scenario", "Scenario to replay: a path, or the name of a shipped one", str),
         ("url", "The full scoring URL", str),
@@ -34,7 +35,8 @@ def add_options(parser: Any) -> None:
         ("out", "Folder to write to (default: runs/NAME-TIME)", str),
     ):
         variable = f"SURGEPROOF_{name.upper().replace('-', '_')}"
-        group.add_argument(f"--{name}", env_var=variable, type=kind, default=None, help=help)
+        # Of a group's own options the web UI learns nothing.
+        parser.add_argument(f"--{name}", env_var=variable, type=kind, default=None, help=help)
 
 
 class PlainReplay:
@@ -82,8 +84,8 @@ class PlainReplay:
             raise InputError("give --scenario and --url (or SURGEPROOF_SCENARIO and SURGEPROOF_URL)")
         options = ReplayOptions(
             allow_hosts=[given.allow_host] if given.allow_host else [],
-            max_requests=given.max_requests,
-            max_rps=given.max_rps,
+            max_requests=_number(given.max_requests, "--max-requests", int),
+            max_rps=_number(given.max_rps, "--max-rps", float),
         )
         with Credentials(CredentialSettings.from_environment(os.environ), os.environ) as credentials:
             out = Path(given.out) if given.out else None
@@ -105,6 +107,14 @@ class PlainReplay:
         finally:
             start.finish()
             plan.journal.close()
+
+
+def _number(given: Any, option: str, kind: type[T]) -> T | None:
+    """Locust's web UI gives text, empty where nothing was entered."""
+    try:
+        return None if given in (None, "") else kind(given)
+    except ValueError:
+        raise InputError(f"{option} {given}: must be a number") from None
 
 
 def _say(result: ReplayResult) -> None:

@@ -116,7 +116,7 @@ _BROKEN_WORDS = {
 
 
 class SegmentWriter:
-    """Appends records; they reach the file at `flush`. After `close` further records are dropped."""
+    """Appends records; they and the header reach the file at `flush`. After `close` further records are dropped."""
 
     def __init__(self, path: Path, schedule_sha256: str, worker: int = 0, workers: int = 1) -> None:
         try:
@@ -125,7 +125,6 @@ class SegmentWriter:
             raise InputError(f"{path}: cannot be written ({error.strerror})") from None
         mark_in_use(self._fd)
         self._buffer = bytearray(header(schedule_sha256, worker, workers))
-        self.flush()
 
     def sent(self, index: int, sent_ns: int, attempt: int = 0) -> None:
         self._buffer += _RECORD.pack(

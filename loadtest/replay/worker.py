@@ -65,6 +65,7 @@ def lead() -> int:
         coordinator.perform(orders, parent.start_at, lambda about: tell(worker_ended=about))
     except SurgeproofError as error:
         tell(problem=str(error))
+        runner.quit()  # workers elsewhere would wait for a minute
         return 2
     tell(ended=True)
     parent.gone.wait()
@@ -131,15 +132,13 @@ def work(address: str, away: Path = Path(), allow_hosts: Sequence[str] | None = 
     """Serve one master until it or the parent is gone."""
     host, _, port = address.rpartition(":")
     environment = Environment(user_classes=[Nobody], events=locust.events)
-    try:
-        runner = environment.create_worker_runner(host, int(port))
-    except (ConnectionError, locust.exception.RPCError):
-        print(f"no master answers at {address}", file=sys.stderr)
-        return 3
-    agent = _agent(environment, runner, away, allow_hosts)
+    agents: list[Agent] = []
 
     def leave() -> None:
-        agent.finish()
+        for agent in agents:
+            agent.finish()
+        if not agents:
+            os._exit(0)  # not connected yet: nothing is measured, and Locust's attempts to connect cannot be ended
         runner.quit()
 
     def watch_parent() -> None:
@@ -148,8 +147,19 @@ def work(address: str, away: Path = Path(), allow_hosts: Sequence[str] | None = 
 
     gevent.signal_handler(signal.SIGTERM, leave)
     gevent.spawn(watch_parent)
+    try:
+        runner = environment.create_worker_runner(host, int(port))
+    except (ConnectionError, locust.exception.RPCError):
+        print(f"no master answers at {address}", file=sys.stderr)
+        return 3
+    agent = _agent(environment, runner, away, allow_hosts)
+    agents.append(agent)
+    gevent.spawn(agent.master_lost.wait).link(lambda _: leave())
     runner.greenlet.join()
     agent.finish()
+    if agent.refused is not None:
+        print(agent.refused, file=sys.stderr)
+        return 2
     if agent.kept is not None:
         print(f"the master has not said that it has the records; they are in {agent.kept}", file=sys.stderr)
         return 3

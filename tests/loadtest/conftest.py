@@ -6,13 +6,13 @@ import json
 import os
 import subprocess
 import sys
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from loadtest.replay import start as replay_start
 from planner.scenario import Scenario
 from planner.scenario_file import load
 
@@ -22,28 +22,35 @@ STUB = Path(__file__).with_name("stub_server.py")
 class StubServer:
     """The client's side of `stub_server.py`."""
 
-    def __init__(self, settings: dict[str, Any]) -> None:
-        self._process = subprocess.Popen([sys.executable, str(STUB)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(settings).encode() + b"\n")
-        self._process.stdin.flush()
-        self.port = int(self._process.stdout.readline())
-        self.url = f"{'https' if 'tls' in settings else 'http'}://127.0.0.1:{self.port}/api/v1/service/stub/score"
+    def __init__(self, settings: dict[str, Any], inside: Sequence[str] = ()) -> None:
+        """inside: a command that starts others in a namespace of the kernel."""
+        command = [*inside, sys.executable, str(STUB)]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.port = int(self._ask(settings))
+        host = settings.get("host", "127.0.0.1")
+        self.url = f"{'https' if 'tls' in settings else 'http'}://{host}:{self.port}/api/v1/service/stub/score"
 
     def record(self) -> dict[str, Any]:
         """What the stub saw so far."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/record", timeout=5) as answer:
-            record: dict[str, Any] = json.load(answer)
+        record: dict[str, Any] = json.loads(self._ask("record"))
         return record
 
     def close(self) -> None:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
+        if self._process.stdin.closed:
+            return
         self._process.stdin.close()
         self._process.stdout.close()
         if self._process.wait(5):
             raise AssertionError("the stub server crashed")
+
+    def _ask(self, what: object) -> bytes:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(what).encode() + b"\n")
+        self._process.stdin.flush()
+        return self._process.stdout.readline()
 
 
 @pytest.fixture
@@ -51,8 +58,8 @@ def stub() -> Iterator[Callable[..., StubServer]]:
     """Starts stub servers: stub(cycle=["ok", "503"], delay_s=0.05)."""
     servers: list[StubServer] = []
 
-    def start(**settings: Any) -> StubServer:
-        servers.append(StubServer(settings))
+    def start(*, inside: Sequence[str] = (), **settings: Any) -> StubServer:
+        servers.append(StubServer(settings, inside))
         return servers[-1]
 
     yield start
@@ -60,24 +67,26 @@ def stub() -> Iterator[Callable[..., StubServer]]:
         server.close()
 
 
+def write_scenario(
+    path: Path, rps: float = 50, duration: str = "2s", arrivals: str = "poisson", more: str = "", **deployment: str
+) -> Path:
+    """A small scenario file. more: further lines."""
+    settings = {"autoscale_min_replicas": "2", "max_request_wait_time": "100ms", "scoring_timeout_ms": "1000"}
+    lines = "".join(f"  {name}: {value}\n" for name, value in (settings | deployment).items())
+    path.write_text(
+        f"schema_version: 1\nname: small\nshows: A test of the replay.\nduration: {duration}\n"
+        f"traffic:\n  arrivals: {arrivals}\n  rate: [{{from: 0s, rps: {rps}}}]\n"
+        "service_time: {distribution: deterministic, mean: 50ms}\n"
+        f"deployment:\n  api: v1\n  autoscaler: azureml-fe\n{lines}"
+        f"cold_start: {{distribution: deterministic, mean: 1s}}\nseed: 7\n{more}"
+    )
+    return path
+
+
 @pytest.fixture
 def scenario_file(tmp_path: Path) -> Callable[..., Path]:
     """Writes a scenario file: Poisson arrivals at `rps` for `duration`."""
-
-    def write(rps: float = 50, duration: str = "2s", arrivals: str = "poisson", **deployment: str) -> Path:
-        settings = {"autoscale_min_replicas": "2", "max_request_wait_time": "100ms", "scoring_timeout_ms": "1000"}
-        lines = "".join(f"  {name}: {value}\n" for name, value in (settings | deployment).items())
-        path = tmp_path / "small.yaml"
-        path.write_text(
-            f"schema_version: 1\nname: small\nshows: A test of the replay.\nduration: {duration}\n"
-            f"traffic:\n  arrivals: {arrivals}\n  rate: [{{from: 0s, rps: {rps}}}]\n"
-            "service_time: {distribution: deterministic, mean: 50ms}\n"
-            f"deployment:\n  api: v1\n  autoscaler: azureml-fe\n{lines}"
-            "cold_start: {distribution: deterministic, mean: 1s}\nseed: 7\n"
-        )
-        return path
-
-    return write
+    return lambda **settings: write_scenario(tmp_path / "small.yaml", **settings)
 
 
 @pytest.fixture
@@ -89,24 +98,17 @@ def scenario(scenario_file: Callable[..., Path]) -> Callable[..., Scenario]:
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A self-signed certificate for 127.0.0.1, and its key."""
-    folder = tmp_path_factory.mktemp("tls")
+    return make_certificate(tmp_path_factory.mktemp("tls"))
+
+
+def make_certificate(folder: Path) -> tuple[Path, Path]:
+    """Another self-signed certificate for 127.0.0.1, and its key."""
     certificate, key = folder / "certificate.pem", folder / "key.pem"
-    request = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:P-256",
-        "-nodes",
-        "-days",
-        "2",
-    ]
+    request = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2"
     names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
     try:
         subprocess.run(
-            [*request, *names, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True
+            [*request.split(), *names, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True
         )
     except FileNotFoundError:
         pytest.skip("needs the openssl command to make a certificate")
@@ -114,27 +116,13 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return certificate, key
 
 
+@pytest.fixture
+def short_lead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs of this process start 0.3 s after their workers are armed."""
+    monkeypatch.setattr(replay_start, "LEAD_S", 0.3)
+
+
 @pytest.fixture(autouse=True)
 def _no_key_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("SURGEPROOF_ENDPOINT_KEY", raising=False)
-
-
-def processes() -> dict[int, tuple[int, str]]:
-    """Every process of this machine: id -> (parent's id, command line)."""
-    found = {}
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            continue
-        found[int(path.name)] = (parent, command)
-    return found
-
-
-def workers_of(parent: int | None = None) -> list[int]:
-    """Replay workers that a process (this one) has started."""
-    parent = os.getpid() if parent is None else parent
-    return [
-        pid for pid, (ppid, command) in processes().items() if ppid == parent and "loadtest.replay.worker" in command
-    ]
+    for name in ("SURGEPROOF_ENDPOINT_KEY", "SURGEPROOF_ENDPOINT_TOKEN"):
+        monkeypatch.delenv(name, raising=False)

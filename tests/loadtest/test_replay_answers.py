@@ -98,9 +98,9 @@ def test_each_status_has_its_place_in_the_books(status: int, body: bytes, outcom
         (ResponseCheck(status=201), 201, b"{}", Outcome.OK),
         (ResponseCheck(status=201), 200, b"{}", Outcome.BAD_RESPONSE),
         (ResponseCheck(status=204), 204, b"", Outcome.OK),
-        (ResponseCheck(field=("ok",), compares=True, equals=True), 200, b'{"ok": true}', Outcome.OK),
-        (ResponseCheck(field=("ok",), compares=True, equals=True), 200, b'{"ok": false}', Outcome.BAD_RESPONSE),
-        (ResponseCheck(field=("ok",), compares=True, equals=True), 503, b'{"ok": true}', Outcome.STATUS_503),
+        (ResponseCheck(field="ok", compares=True, equals=True), 200, b'{"ok": true}', Outcome.OK),
+        (ResponseCheck(field="ok", compares=True, equals=True), 200, b'{"ok": false}', Outcome.BAD_RESPONSE),
+        (ResponseCheck(field="ok", compares=True, equals=True), 503, b'{"ok": true}', Outcome.STATUS_503),
     ],
 )
 def test_the_check_decides_which_answer_is_the_good_one(

@@ -1,21 +1,17 @@
-"""What is computed from a merged log: fractions, both latencies, the generator's validity, the ending."""
+"""What is computed from a merged log: fractions, both latencies, the generator's validity."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
 from loadtest.replay.merge import Observed
-from loadtest.replay.segment import EndReason
-from loadtest.replay.statistics import generator, max_in_flight, observed
-from loadtest.replay.summary import conclude
-from loadtest.replay.tripwire import LOST_AFTER_ERRORS, Tripwire
-from loadtest.schedule import Schedule
+from loadtest.replay.segment import Broken, EndReason
+from loadtest.replay.statistics import generator, kinds_of, max_in_flight, observed, said
 from planner.model import Outcome, RequestLog
-from planner.scenario import Scenario
+from tests.loadtest.observed_log import observed_log
 
 
 def run_of(
@@ -25,6 +21,7 @@ def run_of(
     took_s: Any = 0.2,
     flagged: list[int] | None = None,
     statuses: dict[Outcome, int] | None = None,
+    workers: int = 1,
 ) -> Observed:
     """One request a second; those that were sent left late_s after their time and took took_s."""
     n = len(outcomes)
@@ -40,13 +37,11 @@ def run_of(
         replica=np.full(n, -1),
         cause=np.full(n, -1),
     )
-    zeros = np.zeros(n, dtype=np.int64)
-    return Observed(
-        log=log,
+    return observed_log(
+        log,
         status=np.array([(statuses or {}).get(o, 0) for o in outcomes], dtype=np.int64),
-        flagged=zeros if flagged is None else np.array(flagged),
-        planned_service_time_s=np.full(n, 0.1),
-        ended=EndReason.COMPLETE,
+        flagged=None if flagged is None else np.array(flagged),
+        ends=dict.fromkeys(range(workers), EndReason.COMPLETE),
     )
 
 
@@ -122,88 +117,39 @@ def test_max_in_flight_agrees_with_counting() -> None:
     assert max_in_flight(log) == max(int(np.sum((sent <= t) & (finish > t))) for t in sent)
 
 
-def schedule_of(n: int) -> Schedule:
-    return Schedule(
-        offset_ns=np.arange(n, dtype=np.int64) * 10**9, service_time_s=np.full(n, 0.1), duration_ns=n * 10**9
+def test_each_worker_has_its_own_send_errors() -> None:
+    late = np.where(np.arange(10) % 2, 0.2, 0.001)
+    run = run_of([Outcome.OK] * 9 + [Outcome.UNACCOUNTED], late_s=late, workers=2)
+    about = {0: {"clock_offset_s": 0.0}, 1: {"clock_offset_s": -1000.0}}
+    document = generator(run.log, run.worker, about)
+    quick, slow = document["workers"]
+    assert (quick["planned"], quick["sent"], slow["planned"], slow["sent"]) == (5, 5, 5, 4)
+    assert quick["send_error_p99_s"] == pytest.approx(0.001)
+    assert slow["send_error_p50_s"] == pytest.approx(0.2)
+    assert (quick["clock_offset_s"], slow["clock_offset_s"]) == (0.0, -1000.0)
+
+
+def test_how_requests_ended_is_said_in_words() -> None:
+    outcomes = [
+        Outcome.OTHER_5XX,
+        Outcome.CONNECTION_ERROR,
+        Outcome.CONNECTION_ERROR,
+        Outcome.TIMEOUT,
+        Outcome.BAD_RESPONSE,
+        Outcome.BAD_RESPONSE,
+    ]
+    run = run_of(outcomes)
+    statuses = np.array([500, -Broken.REFUSED, -Broken.CERTIFICATE, 0, 200, 0])
+    run = observed_log(run.log, status=statuses)
+    words = kinds_of(run, np.ones(6, dtype=bool))
+    assert set(words) == {
+        "HTTP 500",
+        "connection refused",
+        "TLS certificate refused",
+        "timeout",
+        "HTTP 200 with a bad body",
+        "an answer that is not HTTP",
+    }
+    assert said(kinds_of(run, np.array([True, True, False, False, False, False]))) == (
+        "1 x HTTP 500, 1 x connection refused"
     )
-
-
-@pytest.mark.parametrize(
-    ("ended", "interrupted", "word", "exit_code"),
-    [
-        (EndReason.COMPLETE, False, "complete", 0),
-        (EndReason.COMPLETE, True, "interrupted", 130),
-        (EndReason.STOPPED, True, "interrupted", 130),
-        (EndReason.MAX_REQUESTS, False, "max_requests", 4),
-        (EndReason.UNAUTHORIZED, False, "unauthorized", 3),
-        (EndReason.ENDPOINT_LOST, False, "endpoint_lost", 3),
-        (EndReason.LOG_UNWRITABLE, False, "log_unwritable", 3),
-        (None, False, "worker_lost", 3),
-    ],
-)
-def test_every_ending_has_its_word_and_code(
-    scenario: Callable[..., Scenario], ended: EndReason | None, interrupted: bool, word: str, exit_code: int
-) -> None:
-    run = run_of([Outcome.OK] * 4)
-    run = Observed(**{**vars(run), "ended": ended})
-    ending = conclude(scenario(), schedule_of(4), run, interrupted=interrupted)
-    assert (ending.word, ending.exit_code) == (word, exit_code)
-    assert (ending.message is None) == (exit_code == 0)
-
-
-def test_a_lagging_generator_supports_no_verdict(scenario: Callable[..., Scenario]) -> None:
-    ending = conclude(scenario(), schedule_of(9), run_of([Outcome.OK] * 9, late_s=0.3), interrupted=False)
-    assert ending.exit_code == 3
-    assert "supports no verdict" in str(ending.message)
-
-
-@pytest.mark.parametrize(
-    ("outcome", "status", "words"),
-    [
-        (Outcome.OTHER_4XX, 404, "12 of 12 requests (100 %) ended in another way than 200, 503 or 504 (12 HTTP 404)"),
-        (Outcome.OTHER_5XX, 500, "12 HTTP 500)"),
-        (Outcome.CONNECTION_ERROR, 0, "12 connection error)"),
-        (Outcome.TIMEOUT, 0, "12 timeout)"),
-        (Outcome.UNRESOLVED, 0, "No request that counts has an answer"),
-    ],
-)
-def test_a_replay_that_observed_nothing_is_no_success(
-    scenario: Callable[..., Scenario], outcome: Outcome, status: int, words: str
-) -> None:
-    ending = conclude(
-        scenario(duration="12s"), schedule_of(12), run_of([outcome] * 12, statuses={outcome: status}), interrupted=False
-    )
-    assert ending.exit_code == 3
-    assert words in str(ending.message)
-
-
-@pytest.mark.parametrize(("errors", "problems"), [(0, 0), (2, 0), (3, 1)])
-def test_answers_that_the_model_does_not_know_are_a_problem_beyond_1_percent(
-    scenario: Callable[..., Scenario], errors: int, problems: int
-) -> None:
-    run = run_of([Outcome.OK] * (200 - errors) + [Outcome.OTHER_5XX] * errors, statuses={Outcome.OTHER_5XX: 500})
-    ending = conclude(scenario(duration="200s"), schedule_of(200), run, interrupted=False)
-    assert ending.exit_code == 0, "the endpoint was measured; only a verdict on the model would be out of place"
-    assert len(ending.warnings) == len(ending.documents["observed"]["problems"]) == problems
-    assert all("3 of 200 requests (1.5 %)" in warning for warning in ending.warnings)
-
-
-def test_tripwire_for_a_lost_endpoint() -> None:
-    wire = Tripwire()
-    errors = [wire.saw(Outcome.CONNECTION_ERROR, 0, i * 10**8) for i in range(LOST_AFTER_ERRORS + 5)]
-    assert errors[:20] == [None] * 20, "20 errors within 1.9 s are not yet a loss"
-    assert errors[20] is EndReason.ENDPOINT_LOST
-    wire = Tripwire()
-    for i in range(200):
-        outcome = Outcome.STATUS_503 if i % 19 == 18 else Outcome.CONNECTION_ERROR
-        assert wire.saw(outcome, 0, i * 10**9) is None, "any answer shows that it is there"
-
-
-def test_tripwire_for_a_refused_key() -> None:
-    wire = Tripwire()
-    assert wire.saw(Outcome.STATUS_503, 503, 0) is None
-    assert wire.saw(Outcome.OTHER_4XX, 404, 0) is None
-    assert wire.saw(Outcome.OTHER_4XX, 401, 0) is EndReason.UNAUTHORIZED
-    wire = Tripwire()
-    assert wire.saw(Outcome.OK, 200, 0) is None
-    assert wire.saw(Outcome.OTHER_4XX, 403, 0) is None, "a key that has worked is not refused by one 403"
