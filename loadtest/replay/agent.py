@@ -53,7 +53,7 @@ class Agent:
         self._request_event = request_event
         self._credentials = credentials
         self._has_credentials = False
-        self._header_secrets: list[str] = []
+        self._other_secrets: list[str] = []
         self._away = away
         self._allow_hosts = allow_hosts
         self._engine: Engine | None = None
@@ -84,7 +84,7 @@ class Agent:
 
     def secrets(self) -> list[str]:
         """What must not stand in this process's log."""
-        return self._credentials.secrets() + self._header_secrets
+        return self._credentials.secrets() + self._other_secrets
 
     def finish(self, within_s: float = FINISH_WITHIN_S) -> None:
         """Stop, and wait until what was measured is written and told."""
@@ -151,7 +151,7 @@ class Agent:
         if schedule.sha256 != orders.schedule_sha256:
             raise InputError(f"{self._folder / SCHEDULE_FILE}: another schedule than the master's")
         payloads = read_payloads(self._file(PAYLOADS_FILE), orders.payloads_sha256)
-        self._header_secrets = secrets_of(payloads, os.environ)
+        self._other_secrets = [*secrets_of(payloads, os.environ), *parse_url(orders.settings.url).secrets]
         if not self._has_credentials:
             self._credentials.start()
             self._has_credentials = True

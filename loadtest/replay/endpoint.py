@@ -7,7 +7,7 @@ import socket
 import ssl
 from collections.abc import Collection
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from planner.errors import InputError
 
@@ -15,6 +15,9 @@ KEY_VARIABLE = "SURGEPROOF_ENDPOINT_KEY"
 """The environment variable that holds the endpoint key."""
 
 CONNECT_TIMEOUT_S = 5.0
+
+SHORTEST_SECRET = 6
+"""A shorter value of a query is no secret, and would be found in any text."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +37,11 @@ class Endpoint:
     def origin(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}:{self.port}"
+
+    @property
+    def secrets(self) -> list[str]:
+        """What its query may hold, such as ?code=…"""
+        return [value for _, value in parse_qsl(self.path.partition("?")[2]) if len(value) >= SHORTEST_SECRET]
 
     @property
     def shown(self) -> str:

@@ -3,8 +3,8 @@
     locust -f loadtest/replay/locustfile.py --headless --processes 2 \\
         --scenario quickstart --url http://127.0.0.1:5001/score
 
-leaves a run folder as `surgeproof replay` does. Each option can be given as an environment variable too
-(SURGEPROOF_SCENARIO, SURGEPROOF_URL, …: `locust -f … --help`), and the web UI asks for them. The endpoint key comes in
+leaves a run folder as `surgeproof replay` does. Each option of `loadtest.replay.plain` can be given as an environment
+variable too (SURGEPROOF_SCENARIO, SURGEPROOF_URL, …), and the web UI asks for them. The endpoint key comes in
 SURGEPROOF_ENDPOINT_KEY, on each machine of its own. A worker elsewhere needs Surgeproof, but no file: schedule and
 payloads come from its master.
 
@@ -14,6 +14,7 @@ Locust's number of users and spawn rate do not change the load: the schedule doe
 from __future__ import annotations
 
 import os
+import signal
 from typing import Any, ClassVar
 
 import gevent
@@ -52,6 +53,9 @@ def set_up(environment: Any, runner: Any, web_ui: Any, **_: Any) -> None:
         credentials = Credentials(CredentialSettings.from_environment(os.environ), os.environ)
         agent = Agent(runner, environment.events.request, credentials, away=RUNS, allow_hosts=allowed)
         environment.events.quitting.add_listener(lambda **_: agent.finish())
+    if isinstance(runner, WorkerRunner):
+        # Else Python would raise KeyboardInterrupt in whichever greenlet runs.
+        gevent.signal_handler(signal.SIGINT, runner.quit)
     if isinstance(runner, MasterRunner | LocalRunner):
         replay = PlainReplay(environment, runner, Coordinator(runner), has_web_ui=web_ui is not None)
         environment.events.test_start.add_listener(lambda **_: _begin(replay))

@@ -69,7 +69,7 @@ class Plan:
 
     def secrets(self, credentials: Credentials) -> list[str]:
         """What must not stay in a log of the run."""
-        return [*credentials.secrets(), *self.header_secrets]
+        return [*credentials.secrets(), *self.header_secrets, *self.endpoint.secrets]
 
 
 def prepare(
