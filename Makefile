@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 BENCH_STAMP := $(VENV)/.installed-bench
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --require-hashes
 
-.PHONY: demo test test-statistical verify check format bench bench-memory bench-replay schema figures clean requirements
+.PHONY: demo test test-long test-statistical verify check format bench bench-memory bench-replay schema figures clean requirements
 
 demo: $(STAMP)  ## sets up what it needs and runs the main job on the quickstart scenario
 	$(BIN)/surgeproof run quickstart
@@ -14,8 +14,11 @@ demo: $(STAMP)  ## sets up what it needs and runs the main job on the quickstart
 test: $(STAMP)  ## sets up what it needs and passes the tests
 	$(BIN)/python -m pytest
 
+test-long: $(STAMP)  ## what the tests leave out for time: killed fleets, faults, plain Locust, calibration (minutes)
+	$(BIN)/python -m pytest -m long
+
 test-statistical: $(STAMP)  ## only the comparisons with theory
-	$(BIN)/python -m pytest -m 'statistical and not verify'
+	$(BIN)/python -m pytest -m 'statistical and not verify and not long'
 
 verify: $(STAMP)  ## thousands of random cases, every reference value, coverage of the intervals (half an hour)
 	$(BIN)/python -m pytest -m verify -p no:randomly -v -s --durations=0 --durations-min=10

@@ -213,6 +213,7 @@ def test_where_a_scenario_cannot_go(
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.long
 @pytest.mark.statistical
 @pytest.mark.parametrize("seed", [11, 12])
 def test_what_was_wrong_is_found_again_with_other_draws(tmp_path: Path, executor: Executor, seed: int) -> None:

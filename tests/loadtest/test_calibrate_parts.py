@@ -251,6 +251,7 @@ def test_where_a_grid_is_looked_at_more_closely() -> None:
     assert axis("api").finer(["v1"], ["v1", "v2"], deployment) == []
 
 
+@pytest.mark.long
 @pytest.mark.statistical
 @pytest.mark.parametrize(
     ("change", "changed", "value", "implied"),
@@ -284,6 +285,7 @@ def test_a_setting_of_the_autoscaler_is_found_from_the_replicas(
     ]
 
 
+@pytest.mark.long
 @pytest.mark.statistical
 @pytest.mark.parametrize("sees_inside", [True, False])
 def test_intervals_hold_the_truth_as_often_as_they_say(tmp_path: Path, sees_inside: bool) -> None:
@@ -313,6 +315,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say(tmp_path: Path, sees_insi
     assert max(misses.values()) < 8, misses
 
 
+@pytest.mark.long
 @pytest.mark.statistical
 def test_the_jury_accepts_the_true_policy_as_often_as_it_says(tmp_path: Path) -> None:
     """40 runs at 5 %: eight rejections or more have chance 7e-4. A wrong target is rejected in nearly all of them."""

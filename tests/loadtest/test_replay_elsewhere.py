@@ -47,7 +47,7 @@ from tests.loadtest.replay_runs import (
     wait_for,
 )
 
-pytestmark = [*real_runs, needs_root]
+pytestmark = [*real_runs, needs_root, pytest.mark.long]
 
 OTHER_CLOCK_S = 1000
 

@@ -16,7 +16,7 @@ from planner.errors import InputError
 from tests.loadtest.conftest import make_certificate
 from tests.loadtest.replay_runs import At, Case, MakeScenario, MakeStub, Seen, real_runs, run, run_cases, totals
 
-pytestmark = real_runs
+pytestmark = [*real_runs, pytest.mark.long]
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ from tests.loadtest.replay_runs import (
     workers_of,
 )
 
-pytestmark = real_runs
+pytestmark = [*real_runs, pytest.mark.long]
 
 
 def test_a_signal_keeps_what_was_measured(stub: MakeStub, scenario_file: MakeFile, tmp_path: Path) -> None:

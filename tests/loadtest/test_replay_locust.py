@@ -20,6 +20,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from loadtest import replay
 from loadtest.runfolder import open_run_folder
 from loadtest.schedule import build_schedule
@@ -27,7 +29,7 @@ from planner.scenario_file import load
 from tests.loadtest.conftest import StubServer
 from tests.loadtest.replay_runs import MakeFile, MakeStub, descendants, processes, real_runs, together, totals, wait_for
 
-pytestmark = real_runs
+pytestmark = [*real_runs, pytest.mark.long]
 
 LOCUST = [sys.executable, "-m", "locust", "-f", str(Path(replay.__file__).with_name("locustfile.py"))]
 

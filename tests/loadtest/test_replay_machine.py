@@ -31,7 +31,7 @@ from tests.loadtest.replay_runs import (
     worker_pid,
 )
 
-pytestmark = real_runs
+pytestmark = [*real_runs, pytest.mark.long]
 
 
 def test_a_limit_on_the_size_of_files_ends_the_run(stub: MakeStub, scenario: MakeScenario, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from tests.loadtest.replay_runs import (
     wait_for,
 )
 
-pytestmark = real_runs
+pytestmark = [*real_runs, pytest.mark.long]
 
 HEADER_SECRET = "h3ader-that-nobody-may-see"
 REQUEST = "request:\n  headers: {Ocp-Apim-Subscription-Key: {env: TEST_APIM_KEY}}\n"
