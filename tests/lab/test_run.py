@@ -95,6 +95,7 @@ def test_the_same_run_does_not_pass_when_one_setting_of_the_scenario_is_wrong(
     assert document["reasons"]
 
 
+@pytest.mark.long
 def test_the_real_trace_passes_with_real_replicas(tmp_path: Path) -> None:
     assert_passed(*run("azure-llm-code", tmp_path))
 
