@@ -28,6 +28,10 @@ from planner.model import Outcome
 LARGEST_DIRECT_SEND_BYTES = 16 * 1024
 """A request this small fits into the buffer of an idle socket: the dispatcher never waits in its write."""
 
+LARGEST_HEAD_BYTES = 256 * 1024
+LARGEST_ANSWER_BYTES = 100_000_000
+"""Azure ML's limit of a payload. An answer without end must not fill the memory of the machine that measures."""
+
 SWEEP_PERIOD_S = 0.02
 """How late a timeout may come."""
 
@@ -181,21 +185,21 @@ class Connections:
 class _Connection:
     """One socket and its reader. `exchange`: what it is busy with, None while it is idle."""
 
-    __slots__ = ("_reader", "_transport", "_unread", "exchange", "owner", "was_idle")
+    __slots__ = ("_reader", "_received", "_transport", "exchange", "owner", "was_idle")
 
     def __init__(self, owner: Connections, transport: Transport) -> None:
         self.owner = owner
         self.exchange: Exchange | None = None
         self.was_idle = True
         self._transport = transport
-        self._unread = True
+        self._received = 0
         self._reader = gevent.spawn(self._read)
 
     def send(self, exchange: Exchange) -> None:
         exchange.connection = self
         exchange.response = Response("POST")
         self.exchange = exchange
-        self._unread = True
+        self._received = 0
         exchange.sent_ns = time.monotonic_ns()
         exchange.on_sent(exchange)
         try:
@@ -233,8 +237,12 @@ class _Connection:
         response = exchange.response
         assert response is not None
         if data:
-            self._unread = False
+            self._received += len(data)
             response.feed(data)
+            if self._received > (LARGEST_ANSWER_BYTES if response.headers_complete else LARGEST_HEAD_BYTES):
+                self.exchange = None
+                self.owner.finish(exchange, failure(Outcome.BAD_RESPONSE, exchange, why=Broken.TOO_LONG))
+                return False
             if not response.is_whole:
                 return True
         elif not response.ends_here():
@@ -252,7 +260,7 @@ class _Connection:
         """The connection ended before the answer did; flagged if it may be that it was being closed while idle."""
         exchange, self.exchange = self.exchange, None
         if exchange is not None:
-            stale = self.was_idle and self._unread
+            stale = self.was_idle and not self._received
             self.owner.finish(exchange, failure(Outcome.CONNECTION_ERROR, exchange, why=why, flagged=stale))
 
 

@@ -85,7 +85,7 @@ class Note(IntEnum):
 
 
 class Broken(IntEnum):
-    """What is to blame for a request without an answer; `status` holds its negative."""
+    """What is to blame for a request without a whole answer; `status` holds its negative."""
 
     CLOSED = 1
     REFUSED = 2
@@ -96,6 +96,7 @@ class Broken(IntEnum):
     NO_DESCRIPTOR = 7
     NO_PORT = 8
     OTHER = 9
+    TOO_LONG = 10
 
     @property
     def words(self) -> str:
@@ -112,6 +113,7 @@ _BROKEN_WORDS = {
     Broken.NO_DESCRIPTOR: "no file descriptor left on this machine",
     Broken.NO_PORT: "no port left on this machine",
     Broken.OTHER: "connection error",
+    Broken.TOO_LONG: "answer without end",
 }
 
 

@@ -4,7 +4,7 @@ It reads its settings as one JSON line from stdin, prints its port, answers each
 it has seen, and serves until stdin ends. Request i is treated as cycle[i % len(cycle)] says. Settings:
 
     cycle      ok 401 403 503 503-bare 504 429 418 500 302 201 garbage bad_json empty reset hang close
-               close_quietly chunked pieces continue half no_length big echo
+               close_quietly chunked pieces continue half no_length long_head big echo
     again      how a request is treated that was seen before
     delay_s    before each answer
     slow       [from_s, to_s, delay_s]: that delay instead, counted from the first request
@@ -53,6 +53,7 @@ BODIES = {
 
 RAW = {
     "garbage": b"\x16\x03garbage that is not HTTP\r\n\r\n",
+    "long_head": b"HTTP/1.1 200 OK\r\n" + b"x: %s\r\n" % (b"y" * 1000) * 400,
     "half": b'HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n{"ok":',
     "no_length": b'HTTP/1.1 200 OK\r\n\r\n{"ok": true}',
     "chunked": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n[1,2\r\n1\r\n]\r\n0\r\n\r\n",

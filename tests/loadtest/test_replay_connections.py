@@ -34,6 +34,7 @@ EXPECTED = {
     "302": Outcome.OTHER_STATUS,
     "201": Outcome.OTHER_STATUS,
     "garbage": Outcome.BAD_RESPONSE,
+    "long_head": Outcome.BAD_RESPONSE,
     "bad_json": Outcome.BAD_RESPONSE,
     "empty": Outcome.BAD_RESPONSE,
     "reset": Outcome.CONNECTION_ERROR,
