@@ -136,7 +136,9 @@ def replay_against_stub(
         result = replay(scenario, stub.url, out=out, processes=processes, on_progress=on_progress)
         seen = stub.arrivals()
         stub_pid = stub.pid
-    start_s = float(result.document["start_monotonic_s"] or 0.0)
+    if result.document["start_monotonic_s"] is None:  # interrupted before its time 0
+        raise KeyboardInterrupt
+    start_s = float(result.document["start_monotonic_s"])
     cores = sampler.cores(start_s, start_s + scenario.duration_s)
     stub_cores = cores.pop(stub_pid, None)
     mine = (seen[:, 1] >= 0) & (seen[:, 1] < len(result.requests)) & (seen[:, 0] >= start_s * 1e9)
