@@ -99,6 +99,10 @@ class Coordinator:
         if not self._workers:
             raise NoVerdictError("no replay worker is connected")
         self._sync(self._workers.values())
+        if silent := sum(worker.offset is None for worker in self._workers.values()):
+            raise NoVerdictError(
+                f"{silent} of {len(self._workers)} connected workers do not answer as a Surgeproof worker does"
+            )
         self._arm(orders)
         start_ns = start_at([worker.about() for worker in self._workers.values()])
         if start_ns is None:
