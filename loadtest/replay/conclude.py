@@ -28,12 +28,15 @@ from loadtest.replay.statistics import generator, observed
 from loadtest.results.latencies import latency_over_time, write_latencies
 from loadtest.runfolder import RunFolder, provenance
 from loadtest.schedule import Schedule
-from planner.errors import InputError, NoVerdictError
+from planner.errors import InputError, NoVerdictError, SurgeproofError
 from planner.model import ReplicaLog, RequestLog
 from planner.records import write_replicas, write_requests
 from planner.scenario import Scenario
 
 Entries = list[tuple[str, Any]]
+
+_DAMAGE = (ArithmeticError, AssertionError, AttributeError, LookupError, OSError, TypeError, ValueError)
+"""What files that nobody has checked can cause: a journal is plain JSON, a segment plain bytes."""
 
 LARGEST_DRIFT_S = 0.005
 """Two machines whose clocks drift apart by more during a run no longer send as if they were one."""
@@ -90,8 +93,14 @@ def recover(path: Path) -> ReplayResult:
     if not (path / JOURNAL).is_file():
         why = "this run is complete" if folder.summary.is_file() else "not the folder of a replay"
         raise InputError(f"--recover {path}: {why}, there is nothing to recover")
-    wait_until_unused([path / JOURNAL, *folder.segments()])
-    return conclude(folder, load(str(folder.scenario)), secrets=known_secrets(CredentialSettings(), os.environ))
+    try:
+        wait_until_unused([path / JOURNAL, *folder.segments()])
+        return conclude(folder, load(str(folder.scenario)), secrets=known_secrets(CredentialSettings(), os.environ))
+    except SurgeproofError:
+        raise
+    except _DAMAGE as error:
+        what = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+        raise InputError(f"--recover {path}: its journal or a segment is damaged ({what}), all is there") from None
 
 
 def _merged(folder: RunFolder, schedule: Schedule, entries: Entries) -> Observed:

@@ -214,3 +214,35 @@ def test_what_cannot_be_recovered_is_said_in_a_sentence(scenario: MakeScenario, 
     with pytest.raises(InputError, match=r"worker-0\.segment: not a segment of a replay"):
         recover(mixed.path)
     assert (mixed.path / JOURNAL).exists(), "what there is stays"
+
+
+def test_damaged_records_are_a_sentence_and_stay_where_they_are(scenario: MakeScenario, tmp_path: Path) -> None:
+    """Each byte of the last records in turn, and entries of the journal that nobody would write."""
+    outcomes = [Outcome.OK] * 6
+    folder = record(tmp_path / "run", scenario(), outcomes)
+    segment, journal = folder.segments()[0], folder.path / JOURNAL
+    sound, lines = segment.read_bytes(), journal.read_text()
+    damaged = [sound[:-i] + bytes([sound[-i] ^ 0xFF]) + sound[len(sound) - i + 1 :] for i in range(1, 120)]
+    refused = 0
+    for content in damaged:
+        segment.write_bytes(content)
+        if words := refusal(folder.path):
+            refused += 1
+            assert "damaged" in words
+            assert segment.read_bytes() == content
+        else:  # a time or a status that could be
+            journal.write_text(lines)
+    assert refused > 20
+    segment.write_bytes(sound)
+    for entry in ('{"armed": 1}', '{"worker_ended": null}', '{"lab": [1]}'):
+        journal.write_text(f"{lines}{entry}\n")
+        assert "damaged" in str(refusal(folder.path))
+
+
+def refusal(path: Path) -> str | None:
+    """What recovering a folder says against it."""
+    try:
+        recover(path)
+    except InputError as error:
+        return str(error)
+    return None
