@@ -100,16 +100,24 @@ class Connections:
     def send(self, exchange: Exchange) -> None:
         """Send on an idle connection at once, or on a new one in a greenlet of its own."""
         self._due.append((time.monotonic_ns() + round(self.timeout_s * 1e9), exchange))
-        if not self._idle:
+        connection = self._take()
+        if connection is None:
             gevent.spawn(self._connect_and_send, exchange)
             return
-        connection, _ = self._idle.popitem()
         if len(exchange.request) <= LARGEST_DIRECT_SEND_BYTES:
             connection.send(exchange)
         else:
             exchange.connection = connection
             connection.exchange = exchange
             gevent.spawn(connection.send, exchange)
+
+    def _take(self) -> _Connection | None:
+        """The connection that was idle for the shortest time; one that has just been closed is left to its reader."""
+        while self._idle:
+            connection, _ = self._idle.popitem()
+            if connection.transport.is_quiet():
+                return connection
+        return None
 
     def close(self) -> None:
         if self._sweeper is not None:
@@ -185,13 +193,13 @@ class Connections:
 class _Connection:
     """One socket and its reader. `exchange`: what it is busy with, None while it is idle."""
 
-    __slots__ = ("_reader", "_received", "_transport", "exchange", "owner", "was_idle")
+    __slots__ = ("_reader", "_received", "exchange", "owner", "transport", "was_idle")
 
     def __init__(self, owner: Connections, transport: Transport) -> None:
         self.owner = owner
         self.exchange: Exchange | None = None
         self.was_idle = True
-        self._transport = transport
+        self.transport = transport
         self._received = 0
         self._reader = gevent.spawn(self._read)
 
@@ -203,7 +211,7 @@ class _Connection:
         exchange.sent_ns = time.monotonic_ns()
         exchange.on_sent(exchange)
         try:
-            self._transport.write(exchange.request)
+            self.transport.write(exchange.request)
         except OSError as error:
             self._broken(why_broken(error))
 
@@ -215,7 +223,7 @@ class _Connection:
     def _read(self) -> None:
         try:
             while True:
-                data = self._transport.read()
+                data = self.transport.read()
                 exchange = self.exchange
                 if exchange is None:  # closed by the endpoint while idle, or it speaks unasked: of no use either way
                     break
@@ -230,7 +238,7 @@ class _Connection:
             self._broken(why_broken(error))
         finally:
             self.owner.forget(self)
-            self._transport.close()
+            self.transport.close()
 
     def _feed(self, exchange: Exchange, data: bytes, now_ns: int) -> bool:
         """Take what has come; False when the connection can serve no other request."""

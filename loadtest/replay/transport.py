@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from typing import Any, Protocol
 
+from gevent import monkey
 from gevent.hub import get_hub
 
 RECEIVE_BYTES = 65536
 
 _READABLE = 1
+_poll = monkey.get_original("select", "poll")
 
 
 class Transport(Protocol):
@@ -17,6 +19,10 @@ class Transport(Protocol):
 
     def read(self) -> bytes:
         """What comes next, b"" at the end. Raises OSError."""
+        ...
+
+    def is_quiet(self) -> bool:
+        """Nothing has come that nobody asked for, such as the end."""
         ...
 
     def write(self, data: bytes) -> None:
@@ -31,7 +37,7 @@ class Transport(Protocol):
 class PlainTransport:
     """Waits for its descriptor, then reads: gevent's socket would first read in vain, at the price of an exception."""
 
-    __slots__ = ("_fd", "_readable", "_sock", "_wait")
+    __slots__ = ("_fd", "_poller", "_readable", "_sock", "_wait")
 
     def __init__(self, sock: Any) -> None:
         self._sock = sock
@@ -39,6 +45,8 @@ class PlainTransport:
         hub = get_hub()
         self._readable = hub.loop.io(self._fd, _READABLE)
         self._wait = hub.wait
+        self._poller = _poll()
+        self._poller.register(self._fd, _READABLE)
 
     def read(self) -> bytes:
         while True:
@@ -47,6 +55,9 @@ class PlainTransport:
                 return os.read(self._fd, RECEIVE_BYTES)
             except BlockingIOError:  # woken for nothing
                 continue
+
+    def is_quiet(self) -> bool:
+        return not self._poller.poll(0)
 
     def write(self, data: bytes) -> None:
         try:
@@ -69,6 +80,10 @@ class TlsTransport:
         self._sock = sock
         self.write = sock.sendall
         self.close = sock.close
+
+    def is_quiet(self) -> bool:
+        """Unknown: session tickets come unasked."""
+        return True
 
     def read(self) -> bytes:
         data: bytes = self._sock.recv(RECEIVE_BYTES)
