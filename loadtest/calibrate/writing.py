@@ -11,6 +11,7 @@ from typing import Any
 from loadtest.calibrate.evidence import Evidence
 from loadtest.calibrate.finding import Finding, Part
 from loadtest.calibrate.service_time import VALUES_COLUMN
+from loadtest.results.files import check_writable
 from loadtest.validate.in_sample import identity, origins
 from planner import __version__
 from planner.errors import InputError
@@ -35,11 +36,10 @@ def check_out(out: Path) -> None:
     """Refuse to write over anything but an earlier calibration."""
     if out.suffix not in (".yaml", ".yml"):
         raise InputError(f"--out {out}: a scenario file ends in .yaml or .yml")
+    check_writable(out, "--out")
     try:
         if out.exists() and not out.read_text(encoding="utf-8").startswith(FIRST_LINE):
             raise InputError(f"--out {out}: is there already, and no calibrated scenario")
-        if not out.parent.is_dir():
-            raise InputError(f"--out {out}: there is no folder {out.parent}")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"--out {out}: cannot be written ({error})") from None
 

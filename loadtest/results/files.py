@@ -13,16 +13,25 @@ def check_writable(path: Path, option: str) -> None:
     try:
         if path.is_dir():
             raise InputError(f"{option} {path}: is a folder, must be a file")
-        if not path.parent.is_dir():
-            raise InputError(f"{option} {path}: the folder {path.parent} does not exist")
-        if not os.access(path.parent, os.W_OK):
-            raise InputError(f"{option} {path}: the folder {path.parent} cannot be written")
+        if path.exists() and not path.is_file():
+            raise InputError(f"{option} {path}: is a device, pipe or socket, must be a file")
+        folder = Path(os.path.realpath(path)).parent if path.is_symlink() else path.parent
+        if not folder.is_dir():
+            raise InputError(f"{option} {path}: the folder {folder} does not exist")
+        if not os.access(folder, os.W_OK):
+            raise InputError(f"{option} {path}: the folder {folder} cannot be written")
     except (OSError, ValueError) as error:
         raise InputError(f"{option} {str(path)!r}: cannot be written ({error})") from None
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write under another name, then rename. NoVerdictError (exit code 3) if the disk refuses."""
+    """Write under another name, then rename. NoVerdictError (exit code 3) if the disk refuses.
+
+    A symbolic link stays one: what it points to is written.
+    """
+    path = Path(os.path.realpath(path))
+    if path.exists() and not path.is_file():  # the rename would put a file in place of a device
+        raise NoVerdictError(f"{path}: cannot be written (no file)")
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with beside.open("wb") as file:

@@ -200,7 +200,7 @@ def test_a_run_that_answered_nothing_calibrates_nothing(
     [
         ("scenario.yaml", "is there already, and no calibrated scenario"),
         ("new.json", r"a scenario file ends in \.yaml or \.yml"),
-        ("missing/new.yaml", "there is no folder"),
+        ("missing/new.yaml", "does not exist"),
     ],
 )
 def test_where_a_scenario_cannot_go(

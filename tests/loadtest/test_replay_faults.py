@@ -67,7 +67,8 @@ def test_a_fault_during_the_run_is_named(faulty: dict[str, Seen], name: str) -> 
         assert arrived <= books["sent"] < 900
         assert str(document["message"]).endswith("requests were sent; what was measured is kept.")
     else:
-        assert arrived == books["sent"] == books["planned"]
+        assert books["sent"] == books["planned"]
+        assert arrived == books["sent"] - books.get("connection_error", 0)
     assert len(open_run_folder(seen.result.folder.path).read_requests()) == books["planned"]
 
 
@@ -88,10 +89,13 @@ def test_redirects_are_not_followed_and_503s_not_repeated(faulty: dict[str, Seen
 
 
 def test_an_endpoint_without_keep_alive_is_measured_all_the_same(faulty: dict[str, Seen]) -> None:
+    """Half of its answers do not say that they are the last: a request may cross the end on its way. It is flagged."""
     seen = faulty["closes after each answer"]
     books = seen.books
-    assert books["ok"] == books["planned"]
-    assert seen.record["connections"] >= books["planned"]
+    crossed = seen.document["observed"]["flagged_connection_errors"]
+    assert books["ok"] + crossed == books["planned"]
+    assert crossed <= 3, "each needs a request within the moment between an answer and the end that follows"
+    assert seen.record["connections"] >= books["planned"] - crossed
 
 
 def test_a_certificate_that_changes_during_the_run_is_named(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -187,8 +188,28 @@ def test_what_was_there_stays_where_the_new_file_cannot_be_written(tmp_path: Pat
         write_junit(tmp_path / "missing" / "junit.xml", document(), [])
 
 
+def test_only_files_are_replaced(tmp_path: Path) -> None:
+    """A device or a pipe whose name a file takes is gone for all who use it; a link is followed."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(NoVerdictError, match="no file"):
+        write_junit(tmp_path / "pipe", document(), [])
+    assert (tmp_path / "pipe").is_fifo()
+    (tmp_path / "link").symlink_to("there.xml")
+    write_junit(tmp_path / "link", document(), [])
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "there.xml").is_file()
+
+
 def test_a_path_is_refused_before_the_run(tmp_path: Path) -> None:
     check_writable(tmp_path / "junit.xml", "--junit")
-    for path, says in ((tmp_path, "is a folder"), (tmp_path / "x" / "junit.xml", "does not exist")):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    for path, says in (
+        (tmp_path, "is a folder"),
+        (tmp_path / "x" / "junit.xml", "does not exist"),
+        (tmp_path / "pipe", "must be a file"),
+        (tmp_path / "link", "must be a file"),
+        (Path("/dev/null"), "must be a file"),
+    ):
         with pytest.raises(InputError, match=f"--junit .*{says}"):
             check_writable(path, "--junit")
