@@ -46,7 +46,7 @@ def validation_of(folder: RunFolder) -> dict[str, Any]:
         return validate_run(folder, load(str(folder.scenario))).document
     try:
         document = json.loads(folder.validation.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{folder.validation}: not a readable JSON file ({error})") from None
     missing = [key for key in VERDICT_KEYS if not isinstance(document, dict) or key not in document]
     if missing:

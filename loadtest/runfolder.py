@@ -93,10 +93,13 @@ class RunFolder:
         if len(bad := np.flatnonzero(~known)):
             raise InputError(f"{self.requests}: row {bad[0] + 1} has the unknown outcome {log.outcome[bad[0]]}")
         was_sent = np.isin(log.outcome, [outcome for outcome in Outcome if outcome.was_sent])
-        if len(bad := np.flatnonzero(was_sent != np.isfinite(log.sent_s))):
-            raise InputError(
-                f"{self.requests}: row {bad[0] + 1} has sent_s = {log.sent_s[bad[0]]}, its outcome says else"
-            )
+        has_ended = np.isin(log.outcome, [outcome for outcome in Outcome if outcome.has_ended])
+        for column, expected in (("sent_s", was_sent), ("finish_s", has_ended)):
+            values = getattr(log, column)
+            if len(bad := np.flatnonzero(expected != np.isfinite(values))):
+                raise InputError(
+                    f"{self.requests}: row {bad[0] + 1} has {column} = {values[bad[0]]}, its outcome says else"
+                )
         return log
 
     def read_replicas(self) -> ReplicaLog | None:

@@ -94,6 +94,11 @@ class Outcome(IntEnum):
     def was_sent(self) -> bool:
         return self < Outcome.SKIPPED_LATE
 
+    @property
+    def has_ended(self) -> bool:
+        """An answer, or the certainty that none comes."""
+        return self < Outcome.IN_FLIGHT_AT_STOP
+
 
 class Cause(IntEnum):
     """Why a request got 503, at its instant; the first that holds."""

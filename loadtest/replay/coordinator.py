@@ -23,6 +23,9 @@ SYNC_PERIOD_S = 15.0
 LOST_AFTER_S = 6.0
 """A worker that has said nothing for so long is lost; it says something four times a second."""
 
+LAST_WORDS_WITHIN_S = 0.5
+"""What a process has said before it ended may come after the news of its end."""
+
 STOP_WITHIN_S = 5.0
 
 _ENDS_ALONE = {EndReason.COMPLETE.name.lower(), EndReason.MAX_REQUESTS.name.lower()}
@@ -42,10 +45,12 @@ class _Worker:
     ended: dict[str, Any] | None = None
     unwritten: str | None = None
     heard_s: float = 0.0
+    gone_s: float = float("inf")
 
     @property
     def is_lost(self) -> bool:
-        return self.ended is None and time.monotonic() - self.heard_s > LOST_AFTER_S
+        now_s = time.monotonic()
+        return self.ended is None and (now_s > self.heard_s + LOST_AFTER_S or now_s > self.gone_s + LAST_WORDS_WITHIN_S)
 
     def about(self) -> dict[str, Any]:
         """What the run folder keeps of it."""
@@ -121,6 +126,12 @@ class Coordinator:
         for worker in self._workers.values():
             self._send(ToWorker.STOP, worker)
         self._changed.set()
+
+    def gone(self, pid: int) -> None:
+        """A process of this machine has ended: its worker is lost, unless its last words are yet to come."""
+        for worker in self._workers.values():
+            if worker.armed is not None and worker.armed["pid"] == pid and worker.armed["shares_the_run_folder"]:
+                worker.gone_s = time.monotonic()
 
     def release(self) -> None:
         """What was measured is safe: workers elsewhere may remove their own records."""
@@ -217,8 +228,8 @@ class Coordinator:
         answered.set()
 
     def _on_need(self, msg: Any, **_: Any) -> None:
-        if self._orders is not None and msg.data["name"] in (SCHEDULE_FILE, PAYLOADS_FILE):
-            worker = self._workers[msg.node_id]
+        worker = self._workers.get(msg.node_id)
+        if worker is not None and self._orders is not None and msg.data["name"] in (SCHEDULE_FILE, PAYLOADS_FILE):
             for part in chunks(self._orders.folder / msg.data["name"]):
                 self._send(ToWorker.FILE, worker, **part)
 

@@ -12,6 +12,7 @@ import json
 import queue
 import subprocess
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -31,6 +32,9 @@ ARM_WITHIN_S = 120.0
 
 STOP_WITHIN_S = 8.0
 
+LOOK_PERIOD_S = 0.25
+"""How late it may be noticed that a process has ended."""
+
 LEAD, WORK = "lead", "work"
 
 
@@ -43,6 +47,7 @@ class Fleet:
         self._log_folder = log_folder
         self._environment = environment
         self._workers: list[_Process] = []
+        self._told: list[_Process] = []
         self._lead: _Process | None = None
 
     def __enter__(self) -> Self:
@@ -83,8 +88,15 @@ class Fleet:
         self._write("done")
 
     def next_message(self, timeout_s: float) -> dict[str, Any] | None:
-        """The next message; {} if none came in time; None when the leading process has ended."""
+        """The next message; {} if none came in time; None when the leading process has ended.
+
+        The leading process is told of workers beside it that have ended, for their silence alone says it late.
+        """
         assert self._lead is not None
+        for process in self._workers:
+            if process.exit_code is not None and process not in self._told:
+                self._told.append(process)
+                self._write(json.dumps({"gone_pid": process.pid}))
         return self._lead.next_message(timeout_s)
 
     def close(self) -> None:
@@ -105,14 +117,18 @@ class Fleet:
 
     def _expect(self, key: str, within_s: float) -> Any:
         """The value of the message that must come next."""
-        message = self.next_message(within_s)
-        if message == {}:
-            raise NoVerdictError(f"the replay workers were not ready within {within_s:g} s")
+        assert self._lead is not None
+        message, give_up_s = self.next_message(0), time.monotonic() + within_s
+        while message == {}:
+            if ended := [process for process in self._workers if process.exit_code is not None]:
+                raise NoVerdictError(f"the replay worker ended before it was ready: {ended[0].last_log_line()}")
+            if time.monotonic() > give_up_s:
+                raise NoVerdictError(f"the replay workers were not ready within {within_s:g} s")
+            message = self.next_message(LOOK_PERIOD_S)
         if message is not None and key in message:
             return message[key]
         if message is not None and "problem" in message:
             raise NoVerdictError(f"the replay could not start: {message['problem']}")
-        assert self._lead is not None
         raise NoVerdictError(f"the replay worker ended before it was ready: {self._lead.last_log_line()}")
 
 
@@ -133,6 +149,15 @@ class _Process:
             )
         self._reader = threading.Thread(target=self._read_messages, name="replay-messages", daemon=True)
         self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs."""
+        return self._process.poll()
 
     def write(self, line: str) -> None:
         assert self._process.stdin is not None
@@ -165,7 +190,10 @@ class _Process:
 
     def last_log_line(self) -> str:
         lines = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        return lines[-1] if lines else f"exit code {self._process.wait()}"
+        if lines:
+            return lines[-1]
+        code = self._process.wait()
+        return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
 
     def _read_messages(self) -> None:
         assert self._process.stdout is not None

@@ -4,9 +4,9 @@
     … work HOST:PORT              a worker of the master on this same machine
     … join HOST:PORT DIR [HOST…]  one of a master elsewhere; keeps its records in DIR, may load HOST beside this machine
 
-Orders come to the leading process on stdin, as JSON lines: the orders, then {"start_ns": …}, "stop", "done". It answers
-on stdout: {"listening": port}, {"armed": […]}, {"worker_ended": …}, {"ended": true}, or {"problem": …}. A process ends
-when its stdin does.
+Orders come to the leading process on stdin, as JSON lines: the orders, then {"start_ns": …}, {"gone_pid": …}, "stop",
+"done". It answers on stdout: {"listening": port}, {"armed": […]}, {"worker_ended": …}, {"ended": true}, or
+{"problem": …}. A process ends when its stdin does.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from gevent.event import Event
 from gevent.fileobject import FileObject
 from locust import User, task
 from locust.env import Environment
+from locust.exception import RPCError, RPCReceiveError, RPCSendError
+from locust.runners import WorkerRunner
 
 from loadtest.replay.agent import Agent
 from loadtest.replay.coordinator import Coordinator
@@ -85,8 +87,11 @@ class _Parent:
 
     def listen(self) -> None:
         for line in iter(self._lines.readline, b""):
-            if line.startswith(b"{"):
-                self._start_ns = int(json.loads(line)["start_ns"])
+            order = json.loads(line) if line.startswith(b"{") else {}
+            if "gone_pid" in order:
+                self._coordinator.gone(int(order["gone_pid"]))
+            elif "start_ns" in order:
+                self._start_ns = int(order["start_ns"])
                 self._decided.set()
             elif line.strip() == b"done":
                 self._coordinator.release()
@@ -122,23 +127,45 @@ def _runner(environment: Environment, bind: Sequence[Any] | None) -> Any:
         return runner
     try:
         master = environment.create_master_runner(bind[0], int(bind[1]))
-    except (OSError, SystemExit, locust.exception.RPCError):
+    except (OSError, SystemExit, RPCError):
         raise NoVerdictError(f"--master-bind {bind[0]}:{bind[1]}: cannot be listened on") from None
+    _survive_strangers(master)
     tell(listening=master.server.port)
     return master
+
+
+def _survive_strangers(master: Any) -> None:
+    """Locust's greenlet that listens to workers ends for ever at a message that it cannot read or has not asked for."""
+    receive, handle = master.server.recv_from_client, master.handle_message
+
+    def receive_whole() -> Any:
+        try:
+            return receive()
+        except (RPCError, RPCReceiveError, RPCSendError):
+            raise
+        except Exception as error:
+            raise RPCReceiveError(f"no message of Locust's ({type(error).__name__})") from error
+
+    def handle_known(client_id: str, message: Any) -> None:
+        try:
+            handle(client_id, message)
+        except Exception as error:
+            print(f"a message that nobody understands: {type(error).__name__}", file=sys.stderr, flush=True)
+
+    master.server.recv_from_client = receive_whole
+    master.handle_message = handle_known
 
 
 def work(address: str, away: Path = Path(), allow_hosts: Sequence[str] | None = None) -> int:
     """Serve one master until it or the parent is gone."""
     host, _, port = address.rpartition(":")
     environment = Environment(user_classes=[Nobody], events=locust.events)
-    agents: list[Agent] = []
+    runner: _Worker | None = None
 
     def leave() -> None:
-        for agent in agents:
-            agent.finish()
-        if not agents:
+        if runner is None:
             os._exit(0)  # not connected yet: nothing is measured, and Locust's attempts to connect cannot be ended
+        runner.agent.finish()
         runner.quit()
 
     def watch_parent() -> None:
@@ -148,12 +175,12 @@ def work(address: str, away: Path = Path(), allow_hosts: Sequence[str] | None = 
     gevent.signal_handler(signal.SIGTERM, leave)
     gevent.spawn(watch_parent)
     try:
-        runner = environment.create_worker_runner(host, int(port))
-    except (ConnectionError, locust.exception.RPCError):
+        runner = _Worker(environment, host, int(port), lambda runner: _agent(environment, runner, away, allow_hosts))
+    except (ConnectionError, RPCError):
         print(f"no master answers at {address}", file=sys.stderr)
         return 3
-    agent = _agent(environment, runner, away, allow_hosts)
-    agents.append(agent)
+    environment.runner = runner
+    agent = runner.agent
     gevent.spawn(agent.master_lost.wait).link(lambda _: leave())
     runner.greenlet.join()
     agent.finish()
@@ -164,6 +191,20 @@ def work(address: str, away: Path = Path(), allow_hosts: Sequence[str] | None = 
         print(f"the master has not said that it has the records; they are in {agent.kept}", file=sys.stderr)
         return 3
     return 0
+
+
+class _Worker(WorkerRunner):
+    """Its agent listens before the master hears of it: whoever connects first loses what is said in between."""
+
+    def __init__(self, environment: Environment, host: str, port: int, agent: Callable[[Any], Agent]) -> None:
+        self._make_agent = agent
+        self.agent: Agent
+        super().__init__(environment, host, port)
+
+    def connect_to_master(self) -> None:
+        if not self.custom_messages:  # Locust calls this again where no master answers
+            self.agent = self._make_agent(self)
+        super().connect_to_master()  # type: ignore[no-untyped-call]
 
 
 def _agent(environment: Environment, runner: Any, away: Path, allow_hosts: Sequence[str] | None = None) -> Agent:

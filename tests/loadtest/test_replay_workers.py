@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
+import socket
+import threading
 from pathlib import Path
 
+import msgpack
 import numpy as np
+import pytest
+import zmq
 
 from loadtest.replay.run import ReplayResult, replay
 from loadtest.runfolder import open_run_folder
+from planner.errors import NoVerdictError
 from planner.model import Outcome
 from tests.loadtest.conftest import StubServer
 from tests.loadtest.replay_runs import (
@@ -17,10 +23,12 @@ from tests.loadtest.replay_runs import (
     MakeStub,
     arrivals,
     kill,
+    leading_process,
     real_runs,
     together,
     totals,
     valid_replay,
+    wait_for,
     worker_pid,
     workers_of,
 )
@@ -106,6 +114,70 @@ def test_a_killed_worker_takes_only_its_share_along(stub: MakeStub, scenario: Ma
         check_lost(result)
 
     together(one_of_two, the_only_one)
+
+
+def test_a_worker_that_dies_before_it_is_ready_ends_the_start(
+    stub: MakeStub, scenario: MakeScenario, tmp_path: Path
+) -> None:
+    """And with its own words, not when a minute has passed."""
+
+    def kill_one() -> None:
+        wait_for(lambda: len(workers_of()) == 3)
+        kill(next(pid for pid in workers_of() if pid != leading_process()))
+
+    def run() -> None:
+        with pytest.raises(NoVerdictError, match="ended before it was ready: killed by signal 9"):
+            replay(scenario(rps=80, duration="3s"), stub().url, out=tmp_path / "run", processes=2)
+
+    together(run, kill_one)
+    assert workers_of() == []
+
+
+NOT_A_WORKERS_WORDS = [
+    b"",
+    b"\xc1",
+    b"\xdc\xff\xff",
+    b"GET / HTTP/1.1\r\n\r\n",
+    msgpack.dumps(5),
+    msgpack.dumps({"type": 1}),
+    msgpack.dumps([None, None, None]),
+    msgpack.dumps([[], [], []]),
+    msgpack.dumps(["surgeproof_pong", None, "x"]),
+    msgpack.dumps(["surgeproof_need", {"name": "schedule.parquet"}, "x"]),
+    msgpack.dumps(["surgeproof_records", {"data": 5}, "x"]),
+]
+
+
+def test_strangers_who_talk_to_the_masters_port_do_not_matter(
+    stub: MakeStub, scenario: MakeScenario, tmp_path: Path
+) -> None:
+    """Locust's master would stop to listen, to its workers too."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        port = int(bound.getsockname()[1])
+    done = threading.Event()
+
+    def talk() -> None:
+        with zmq.Context() as context, context.socket(zmq.DEALER) as stranger:
+            stranger.setsockopt(zmq.LINGER, 0)
+            stranger.setsockopt(zmq.IDENTITY, b"stranger")
+            stranger.connect(f"tcp://127.0.0.1:{port}")
+            while not done.wait(0.05):
+                for words in NOT_A_WORKERS_WORDS:
+                    stranger.send(words, zmq.NOBLOCK)
+                stranger.send_multipart([b"x", b"y"], zmq.NOBLOCK)
+
+    def run() -> None:
+        try:
+            plan = scenario(rps=80, duration="2s")
+            result = replay(plan, stub().url, out=tmp_path / "run", processes=2, master_bind=("127.0.0.1", port))
+        finally:
+            done.set()
+        n = len(result.requests)
+        assert totals(result.document) == {"planned": n, "sent": n, "ok": n}
+        assert "no message of Locust's" in (tmp_path / "run" / "lead.log").read_text()
+
+    together(run, talk)
 
 
 def check_lost(result: ReplayResult) -> None:

@@ -2,10 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from loadtest.runfolder import RunFolder, create_run_folder, open_run_folder
 from planner.errors import InputError
+from planner.model import Outcome
+from planner.records import write_requests
+from tests.loadtest.hand_made_run import log_of
 
 
 @pytest.mark.parametrize(
@@ -25,6 +29,19 @@ def test_a_summary_that_is_none(tmp_path: Path, text: str, message: str) -> None
     with pytest.raises(InputError, match=message) as raised:
         folder.read_summary()
     assert str(raised.value).startswith(f"{folder.summary}: ")
+
+
+@pytest.mark.parametrize("column", ["sent_s", "finish_s"])
+@pytest.mark.parametrize("outcome", list(Outcome))
+def test_times_that_an_outcome_does_not_allow(tmp_path: Path, column: str, outcome: Outcome) -> None:
+    folder, log = RunFolder(tmp_path), log_of(Outcome.OK, outcome)
+    write_requests(folder.requests, log)
+    assert len(folder.read_requests()) == 2
+    times = getattr(log, column)
+    times[1] = 1.5 if np.isnan(times[1]) else np.nan
+    write_requests(folder.requests, log)
+    with pytest.raises(InputError, match=rf"requests.parquet: row 2 has {column} = {times[1]}, its outcome says else"):
+        folder.read_requests()
 
 
 def test_a_folder_that_may_not_be_entered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
