@@ -113,7 +113,7 @@ class _Batch:
             answer = pickle.loads(self._cluster.result(self._future))
         except KilledWorker as killed:
             often = killed.allowed_failures + 1
-            raise WorkersLostError(f"{often} Dask workers in turn ended while they computed it", self._batch) from None
+            raise WorkersLostError(f"{often} Dask workers in turn ended that had it to compute", self._batch) from None
         except ModuleNotFoundError as error:
             raise InputError(
                 f"{self._cluster.address}: a worker cannot import {error.name}: "

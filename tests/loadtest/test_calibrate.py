@@ -180,7 +180,7 @@ def test_a_run_that_answered_nothing_calibrates_nothing(
     folder = measured_run(tmp_path / "run", assumed, assumed)
     folder.replicas.unlink()
     log = folder.read_requests()
-    lost = {name: np.full(len(log), np.nan) for name in ("start_s", "finish_s", "service_time_s")}
+    lost = {name: np.full(len(log), np.nan) for name in ("start_s", "service_time_s")}
     columns = vars(log) | lost | {"outcome": np.full(len(log), Outcome.CONNECTION_ERROR, dtype=np.int64)}
     write_requests(folder.requests, type(log)(**columns))
     summary = folder.read_summary()

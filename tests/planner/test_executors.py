@@ -291,10 +291,13 @@ def test_an_error_on_a_dask_worker_is_an_error_here(dask: DaskCluster) -> None:
 
 
 def test_a_task_that_ends_every_dask_worker_is_given_up(scenario: Scenario, dask: DaskCluster) -> None:
+    """Dask blames what a worker had to compute when it ended: the deadly replicate 3, or one that waited behind it."""
     deadly = replace(scenario, arrivals=DeadlyArrivals())
     with executor_for(dask.address) as executor:
         results = replicate(deadly, 4, executor)
-        with pytest.raises(WorkersLostError, match=r"^quickstart, replicate 3: 2 Dask workers in turn ended"):
+        with pytest.raises(
+            WorkersLostError, match=r"^quickstart, replicate [0-3]: 2 Dask workers in turn ended that had it to compute"
+        ):
             list(results)
 
 
