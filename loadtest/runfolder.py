@@ -14,7 +14,7 @@ import numpy as np
 from loadtest.schedule import Schedule, read_schedule
 from planner.documents import provenance as planner_provenance
 from planner.errors import InputError
-from planner.model import Outcome, ReplicaLog, RequestLog
+from planner.model import ENDED, SENT, Outcome, ReplicaLog, RequestLog
 from planner.records import read_replicas, read_requests
 
 RUNS = Path("runs")
@@ -92,11 +92,9 @@ class RunFolder:
         known = np.isin(log.outcome, list(Outcome))
         if len(bad := np.flatnonzero(~known)):
             raise InputError(f"{self.requests}: row {bad[0] + 1} has the unknown outcome {log.outcome[bad[0]]}")
-        was_sent = np.isin(log.outcome, [outcome for outcome in Outcome if outcome.was_sent])
-        has_ended = np.isin(log.outcome, [outcome for outcome in Outcome if outcome.has_ended])
-        for column, expected in (("sent_s", was_sent), ("finish_s", has_ended)):
+        for column, having in (("sent_s", SENT), ("finish_s", ENDED)):
             values = getattr(log, column)
-            if len(bad := np.flatnonzero(expected != np.isfinite(values))):
+            if len(bad := np.flatnonzero(np.isin(log.outcome, having) != np.isfinite(values))):
                 raise InputError(
                     f"{self.requests}: row {bad[0] + 1} has {column} = {values[bad[0]]}, its outcome says else"
                 )

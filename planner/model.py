@@ -100,6 +100,12 @@ class Outcome(IntEnum):
         return self < Outcome.IN_FLIGHT_AT_STOP
 
 
+SENT = tuple(outcome for outcome in Outcome if outcome.was_sent)
+NEVER_SENT = tuple(outcome for outcome in Outcome if not outcome.was_sent)
+ENDED = tuple(outcome for outcome in Outcome if outcome.has_ended)
+"""The denominator of fraction_503: of the other requests nobody knows the answer."""
+
+
 class Cause(IntEnum):
     """Why a request got 503, at its instant; the first that holds."""
 

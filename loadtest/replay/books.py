@@ -15,10 +15,7 @@ from typing import Any
 import numpy as np
 
 from loadtest.schedule import Schedule
-from planner.model import IntArray, Outcome, RequestLog
-
-SENT = tuple(outcome for outcome in Outcome if outcome.was_sent)
-NEVER_SENT = tuple(outcome for outcome in Outcome if not outcome.was_sent)
+from planner.model import NEVER_SENT, SENT, IntArray, Outcome, RequestLog
 
 
 class BooksError(AssertionError):

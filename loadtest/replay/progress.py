@@ -10,7 +10,7 @@ import numpy as np
 from loadtest.replay.segment import RECORD, Kind, Records, SegmentReader
 from loadtest.runfolder import RunFolder
 from loadtest.schedule import Schedule
-from planner.model import FloatArray, Outcome
+from planner.model import ENDED, FloatArray, Outcome
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,7 @@ class Tracker:
         records = records[records["attempt"] == 0]
         sent = records[records["kind"] == Kind.SENT]
         resolved = records[records["kind"] == Kind.RESOLVED]
-        resolved = resolved[resolved["outcome"] < Outcome.IN_FLIGHT_AT_STOP]
+        resolved = resolved[np.isin(resolved["outcome"], ENDED)]
         ok = resolved[resolved["outcome"] == Outcome.OK]
         self._sent += len(sent)
         self._resolved += len(resolved)

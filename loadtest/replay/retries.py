@@ -9,7 +9,7 @@ import numpy as np
 from loadtest.replay.books import label
 from loadtest.replay.merge import Observed
 from loadtest.replay.settings import ReplaySettings
-from planner.model import Outcome
+from planner.model import ENDED, Outcome
 
 
 def retries_document(seen: Observed, settings: ReplaySettings) -> dict[str, Any] | None:
@@ -21,7 +21,7 @@ def retries_document(seen: Observed, settings: ReplaySettings) -> dict[str, Any]
     for attempt in np.unique(retries["attempt"]):  # the last attempt of a request is its end
         rows = retries[retries["attempt"] == attempt]
         final[rows["index"]] = rows["outcome"]
-    first_answered = seen.log.outcome < Outcome.IN_FLIGHT_AT_STOP
+    first_answered = np.isin(seen.log.outcome, ENDED)
     answered = int(first_answered.sum())
     still_503 = int(np.sum(final[first_answered] == Outcome.STATUS_503))
     return {

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from loadtest.replay.books import NEVER_SENT, SENT, label
+from loadtest.replay.books import label
 from loadtest.replay.merge import Observed
 from loadtest.replay.segment import Broken
-from planner.model import FloatArray, IntArray, Outcome, RequestLog
+from planner.model import ENDED, NEVER_SENT, SENT, FloatArray, IntArray, Outcome, RequestLog
 from planner.percent import percent
 
 LATE_S = 0.050
@@ -26,10 +26,7 @@ KNOWN_TO_THE_MODEL = (Outcome.OK, Outcome.STATUS_503, Outcome.STATUS_504)
 MAX_FOREIGN_FRACTION = 0.01
 """Of the answered requests: with more that ended in a way the model does not know, its prediction is not on trial."""
 
-NOT_COUNTED = (Outcome.IN_FLIGHT_AT_STOP, Outcome.UNRESOLVED)
-"""Sent, but nobody knows the answer: left out of the denominator of fraction_503."""
-
-_FOREIGN = tuple(outcome for outcome in SENT if outcome not in (*KNOWN_TO_THE_MODEL, *NOT_COUNTED))
+_FOREIGN = tuple(outcome for outcome in ENDED if outcome not in KNOWN_TO_THE_MODEL)
 
 
 def observed(run: Observed, *, warm_up_s: float, duration_s: float) -> dict[str, Any]:
@@ -41,7 +38,7 @@ def observed(run: Observed, *, warm_up_s: float, duration_s: float) -> dict[str,
     window = (log.scheduled_s >= warm_up_s) & (log.scheduled_s < duration_s)
     outcome = log.outcome[window]
     counts = np.bincount(outcome, minlength=len(Outcome))
-    answered = int(sum(counts[o] for o in SENT if o not in NOT_COUNTED))
+    answered = int(sum(counts[o] for o in ENDED))
     known = int(sum(counts[o] for o in KNOWN_TO_THE_MODEL))
     ok = window & (log.outcome == Outcome.OK)
     service = log.service_time_s[ok]

@@ -13,9 +13,8 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from loadtest.replay.books import SENT
-from loadtest.replay.statistics import KNOWN_TO_THE_MODEL, LATE_S, NOT_COUNTED, quantile, send_errors
-from planner.model import FloatArray, IntArray, Outcome, RequestLog
+from loadtest.replay.statistics import KNOWN_TO_THE_MODEL, LATE_S, quantile, send_errors
+from planner.model import ENDED, FloatArray, IntArray, Outcome, RequestLog
 from planner.scenario import Scenario
 
 
@@ -57,8 +56,7 @@ class Metric:
     limited: str | None = None
 
 
-ANSWERED = tuple(outcome for outcome in SENT if outcome not in NOT_COUNTED)
-ERRORS = tuple(outcome for outcome in ANSWERED if outcome not in (Outcome.OK, Outcome.STATUS_503))
+ERRORS = tuple(outcome for outcome in ENDED if outcome not in (Outcome.OK, Outcome.STATUS_503))
 LEVELS = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999, "max": 1.0}
 
 
@@ -135,7 +133,7 @@ class Measured:
     @cached_property
     def answered(self) -> int:
         """Requests of the window whose answer is known: what fractions are of."""
-        return int(self.counts[list(ANSWERED)].sum())
+        return int(self.counts[list(ENDED)].sum())
 
     def latencies(self, source: Source) -> FloatArray:
         """Of the 200 answers of the window, seconds."""

@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from loadtest.replay.statistics import NOT_COUNTED
 from loadtest.runfolder import RunFolder
 from loadtest.validate.pods import overheads
 from planner.errors import InputError
-from planner.model import FloatArray, IntArray, Outcome, ReplicaLog, RequestLog
+from planner.model import ENDED, FloatArray, IntArray, Outcome, ReplicaLog, RequestLog
 from planner.scenario import Scenario
 from planner.sim.engine import BIN_S
 
@@ -63,7 +62,7 @@ def observe(folder: RunFolder, scenario: Scenario) -> Observation:
     sent = sent[np.argsort(log.sent_s[sent], kind="stable")]
     # A send that slips past the end of the scenario belongs to its last instant.
     sent_s = np.clip(log.sent_s[sent], 0.0, np.nextafter(scenario.duration_s, 0.0))
-    known = ~np.isin(log.outcome[sent], NOT_COUNTED)
+    known = np.isin(log.outcome[sent], ENDED)
     counted = known & (log.scheduled_s[sent] >= scenario.warm_up_s) & (log.scheduled_s[sent] < scenario.duration_s)
     is_503 = counted & (log.outcome[sent] == Outcome.STATUS_503)
     bins = max(1, int(np.ceil(scenario.duration_s / BIN_S)))

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from loadtest.replay.books import NEVER_SENT, SENT, label
+from loadtest.replay.books import label
 from loadtest.selftest.cpu import descendants
 from loadtest.selftest.measure import Replayed, poisson_scenario, replay_against_stub
+from planner.model import NEVER_SENT, SENT
 from tests.benchmarks.__main__ import Goals
 from tests.benchmarks.table import print_table
 
