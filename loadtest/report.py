@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from loadtest.runfolder import RunFolder
 from planner.errors import InputError
-
-VERDICT_KEYS = ("verdict", "reasons", "observed", "predicted", "statistics", "cannot_tell_apart", "generator", "books")
 
 
 def write_run_report(
@@ -44,11 +41,4 @@ def validation_of(folder: RunFolder) -> dict[str, Any]:
         from loadtest.validate.verdict import validate_run
 
         return validate_run(folder, load(str(folder.scenario))).document
-    try:
-        document = json.loads(folder.validation.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{folder.validation}: not a readable JSON file ({error})") from None
-    missing = [key for key in VERDICT_KEYS if not isinstance(document, dict) or key not in document]
-    if missing:
-        raise InputError(f"{folder.validation}: {missing[0]} is missing; delete the file and the run is judged anew")
-    return dict(document)
+    return folder.read_validation()

@@ -20,6 +20,8 @@ from planner.records import read_replicas, read_requests
 RUNS = Path("runs")
 """Where run folders go by default."""
 
+_VERDICT_KEYS = ("verdict", "reasons", "observed", "predicted", "statistics", "cannot_tell_apart", "generator", "books")
+
 _NEEDED: dict[str, type] = {
     "books.planned": int,
     "books.sent": int,
@@ -105,15 +107,14 @@ class RunFolder:
         log = read_replicas(self.replicas) if self.replicas.exists() else None
         return log if log is not None and len(log) else None
 
+    def read_validation(self) -> dict[str, Any]:
+        document = _read_json_object(self.validation)
+        if missing := [key for key in _VERDICT_KEYS if key not in document]:
+            raise InputError(f"{self.validation}: {missing[0]} is missing; delete the file and the run is judged anew")
+        return document
+
     def read_summary(self) -> dict[str, Any]:
-        try:
-            document = json.loads(self.summary.read_text(encoding="utf-8"), parse_constant=_refuse)
-        except FileNotFoundError:
-            raise InputError(f"{self.summary}: no such file") from None
-        except (OSError, ValueError, RecursionError) as error:
-            raise InputError(f"{self.summary}: not a readable JSON file ({error})") from None
-        if not isinstance(document, dict):
-            raise InputError(f"{self.summary}: holds no JSON object")
+        document = _read_json_object(self.summary)
         if problem := _problem(document):
             raise InputError(f"{self.summary}: {problem}: not the summary of a replay")
         return document
@@ -122,6 +123,18 @@ class RunFolder:
         """Write the summary; NaN is refused (unknown is null)."""
         text = json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False)
         self.summary.write_text(text + "\n", encoding="utf-8")
+
+
+def _read_json_object(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not a readable JSON file ({error})") from None
+    if not isinstance(document, dict):
+        raise InputError(f"{path}: holds no JSON object")
+    return document
 
 
 def _problem(document: dict[str, Any]) -> str | None:

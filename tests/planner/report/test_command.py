@@ -77,6 +77,7 @@ def test_command_judges_a_run_without_a_verdict_first(folder: RunFolder, capsys:
     [
         (lambda folder: folder.requests.unlink(), "requests.parquet: no such file"),
         (lambda folder: folder.validation.write_text("{"), "validation.json: not a readable JSON file"),
+        (lambda folder: folder.validation.write_text("[" * 100_000), "validation.json: not a readable JSON file"),
         (lambda folder: folder.validation.write_text("{}"), "validation.json: verdict is missing"),
         (lambda folder: folder.report.mkdir(), "report.html: cannot be written"),
     ],
