@@ -26,7 +26,7 @@ from gevent.event import Event
 from gevent.fileobject import FileObject
 from locust import User, task
 from locust.env import Environment
-from locust.exception import RPCError, RPCReceiveError, RPCSendError
+from locust.exception import RPCError, RPCReceiveError
 from locust.runners import WorkerRunner
 
 from loadtest.replay.agent import Agent
@@ -141,7 +141,7 @@ def _survive_strangers(master: Any) -> None:
     def receive_whole() -> Any:
         try:
             return receive()
-        except (RPCError, RPCReceiveError, RPCSendError):
+        except (RPCError, RPCReceiveError):
             raise
         except Exception as error:
             raise RPCReceiveError(f"no message of Locust's ({type(error).__name__})") from error
@@ -175,7 +175,7 @@ def work(address: str, away: Path = Path(), allow_hosts: Sequence[str] | None = 
     gevent.signal_handler(signal.SIGTERM, leave)
     gevent.spawn(watch_parent)
     try:
-        runner = _Worker(environment, host, int(port), lambda runner: _agent(environment, runner, away, allow_hosts))
+        runner = _Worker(environment, host, int(port), lambda own: _agent(environment, own, away, allow_hosts))
     except (ConnectionError, RPCError):
         print(f"no master answers at {address}", file=sys.stderr)
         return 3
@@ -196,9 +196,10 @@ def work(address: str, away: Path = Path(), allow_hosts: Sequence[str] | None = 
 class _Worker(WorkerRunner):
     """Its agent listens before the master hears of it: whoever connects first loses what is said in between."""
 
+    agent: Agent
+
     def __init__(self, environment: Environment, host: str, port: int, agent: Callable[[Any], Agent]) -> None:
         self._make_agent = agent
-        self.agent: Agent
         super().__init__(environment, host, port)
 
     def connect_to_master(self) -> None:

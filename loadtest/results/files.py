@@ -13,7 +13,7 @@ def check_writable(path: Path, option: str) -> None:
     try:
         if path.is_dir():
             raise InputError(f"{option} {path}: is a folder, must be a file")
-        if path.exists() and not path.is_file():
+        if _is_no_file(path):
             raise InputError(f"{option} {path}: is a device, pipe or socket, must be a file")
         folder = Path(os.path.realpath(path)).parent if path.is_symlink() else path.parent
         if not folder.is_dir():
@@ -30,7 +30,7 @@ def write_whole(path: Path, data: bytes) -> None:
     A symbolic link stays one: what it points to is written.
     """
     path = Path(os.path.realpath(path))
-    if path.exists() and not path.is_file():  # the rename would put a file in place of a device
+    if _is_no_file(path):
         raise NoVerdictError(f"{path}: cannot be written (no file)")
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -42,3 +42,8 @@ def write_whole(path: Path, data: bytes) -> None:
     except OSError as error:
         beside.unlink(missing_ok=True)
         raise NoVerdictError(f"{path}: cannot be written ({error.strerror or error})") from None
+
+
+def _is_no_file(path: Path) -> bool:
+    """A device, say, which is not to be replaced by a file of its name."""
+    return path.exists() and not path.is_file()

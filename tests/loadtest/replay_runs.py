@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -118,6 +119,12 @@ def totals(document: dict[str, Any]) -> dict[str, int]:
     for rows in (books["per_second"], books.get("per_worker", {})):
         assert all(sum(column) == books[name] for name, column in rows.items())
     return {name: n for name, n in books.items() if type(n) is int and n}
+
+
+def free_port() -> int:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        return int(bound.getsockname()[1])
 
 
 def folder_bytes(folder: Path) -> bytes:

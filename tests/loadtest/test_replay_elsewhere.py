@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,6 +35,7 @@ from tests.loadtest.replay_runs import (
     descendants,
     fill,
     folder_bytes,
+    free_port,
     kill,
     needs_root,
     processes,
@@ -50,12 +50,6 @@ from tests.loadtest.replay_runs import (
 pytestmark = [*real_runs, needs_root, pytest.mark.long]
 
 OTHER_CLOCK_S = 1000
-
-
-def free_port() -> int:
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        return int(bound.getsockname()[1])
 
 
 @dataclass

@@ -8,7 +8,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -27,17 +26,21 @@ from loadtest.runfolder import open_run_folder
 from loadtest.schedule import build_schedule
 from planner.scenario_file import load
 from tests.loadtest.conftest import StubServer
-from tests.loadtest.replay_runs import MakeFile, MakeStub, descendants, processes, real_runs, together, totals, wait_for
+from tests.loadtest.replay_runs import (
+    MakeFile,
+    MakeStub,
+    descendants,
+    free_port,
+    processes,
+    real_runs,
+    together,
+    totals,
+    wait_for,
+)
 
 pytestmark = [*real_runs, pytest.mark.long]
 
 LOCUST = [sys.executable, "-m", "locust", "-f", str(Path(replay.__file__).with_name("locustfile.py"))]
-
-
-def free_port() -> int:
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        return int(bound.getsockname()[1])
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import threading
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from tests.loadtest.replay_runs import (
     MakeScenario,
     MakeStub,
     arrivals,
+    free_port,
     kill,
     leading_process,
     real_runs,
@@ -152,10 +152,7 @@ def test_strangers_who_talk_to_the_masters_port_do_not_matter(
     stub: MakeStub, scenario: MakeScenario, tmp_path: Path
 ) -> None:
     """Locust's master would stop to listen, to its workers too."""
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        port = int(bound.getsockname()[1])
-    done = threading.Event()
+    port, done = free_port(), threading.Event()
 
     def talk() -> None:
         with zmq.Context() as context, context.socket(zmq.DEALER) as stranger:
