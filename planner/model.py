@@ -159,67 +159,50 @@ class Deployment:
 
     def __post_init__(self) -> None:
         problems = [
-            f"{name} = {value!r}, must be {bound}"
-            for name, value, ok, bound in (
-                ("min_replicas", self.min_replicas, self.min_replicas >= 1, "at least 1"),
+            f"{name} = {getattr(self, name)!r}, must be {bound}"
+            for name, ok, bound in (
+                ("min_replicas", self.min_replicas >= 1, "at least 1"),
                 (
                     "max_replicas",
-                    self.max_replicas,
                     self.min_replicas <= self.max_replicas <= MOST_REPLICAS,
                     f"at least min_replicas ({self.min_replicas}) and at most {MOST_REPLICAS}",
                 ),
                 (
                     "target_utilization_percent",
-                    self.target_utilization_percent,
                     1 <= self.target_utilization_percent <= 100,
                     "an integer percent from 1 to 100",
                 ),
                 (
                     "refresh_period_s",
-                    self.refresh_period_s,
                     _positive(self.refresh_period_s) and self.refresh_period_s >= SHORTEST_PERIOD_S,
                     f"at least {SHORTEST_PERIOD_S:g}",
                 ),
                 (
                     "max_concurrent_requests",
-                    self.max_concurrent_requests,
                     1 <= self.max_concurrent_requests <= MOST_PER_REPLICA,
                     f"from 1 to {MOST_PER_REPLICA}",
                 ),
-                ("max_request_wait_s", self.max_request_wait_s, _not_negative(self.max_request_wait_s), "at least 0"),
-                ("scoring_timeout_s", self.scoring_timeout_s, _positive(self.scoring_timeout_s), "above 0"),
+                ("max_request_wait_s", _not_negative(self.max_request_wait_s), "at least 0"),
+                ("scoring_timeout_s", _positive(self.scoring_timeout_s), "above 0"),
                 (
                     "scoring_timeout_s",
-                    self.scoring_timeout_s,
                     self.scoring_timeout_from is ScoringTimeoutFrom.DISPATCH
                     or not self.scoring_timeout_s < self.max_request_wait_s,
                     f"at least max_request_wait_s ({self.max_request_wait_s}) with scoring_timeout_from = arrival",
                 ),
-                (
-                    "worker_count",
-                    self.worker_count,
-                    1 <= self.worker_count <= MOST_PER_REPLICA,
-                    f"from 1 to {MOST_PER_REPLICA}",
-                ),
-                ("router_overhead_s", self.router_overhead_s, _not_negative(self.router_overhead_s), "at least 0"),
+                ("worker_count", 1 <= self.worker_count <= MOST_PER_REPLICA, f"from 1 to {MOST_PER_REPLICA}"),
+                ("router_overhead_s", _not_negative(self.router_overhead_s), "at least 0"),
                 (
                     "initial_replicas",
-                    self.initial_replicas,
                     self.initial_replicas is None or 0 <= self.initial_replicas <= self.max_replicas,
                     f"from 0 to max_replicas ({self.max_replicas})",
                 ),
                 (
                     "scale_down_delay_s",
-                    self.scale_down_delay_s,
                     self.scale_down_delay_s is None or _positive(self.scale_down_delay_s),
                     "above 0",
                 ),
-                (
-                    "utilization_window_s",
-                    self.utilization_window_s,
-                    _not_negative(self.utilization_window_s),
-                    "at least 0",
-                ),
+                ("utilization_window_s", _not_negative(self.utilization_window_s), "at least 0"),
             )
             if not ok
         ]
