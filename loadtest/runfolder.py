@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,11 +13,11 @@ import numpy as np
 from loadtest.schedule import Schedule, read_schedule
 from planner.documents import provenance as planner_provenance
 from planner.errors import InputError
+from planner.folders import RUNS, new_folder
 from planner.model import ENDED, SENT, Outcome, ReplicaLog, RequestLog
 from planner.records import read_replicas, read_requests
 
-RUNS = Path("runs")
-"""Where run folders go by default."""
+__all__ = ["RUNS", "RunFolder", "create_run_folder", "open_run_folder", "provenance"]
 
 _VERDICT_KEYS = ("verdict", "reasons", "observed", "predicted", "statistics", "cannot_tell_apart", "generator", "books")
 
@@ -160,27 +159,7 @@ def _refuse(constant: str) -> NoReturn:
 
 def create_run_folder(name: str, out: Path | None = None) -> RunFolder:
     """A new, empty run folder: `out`, or runs/NAME-TIME. A folder that already holds something is refused."""
-    try:
-        if out is not None:
-            str(out).encode()
-            out.mkdir(parents=True, exist_ok=True)
-            if any(out.iterdir()):
-                raise InputError(f"--out {out}: the folder is not empty, choose a new one")
-            return RunFolder(out)
-        stem = f"{re.sub(r'[^A-Za-z0-9._-]+', '-', name).strip('.-') or 'run'}-{datetime.now():%Y%m%d-%H%M%S}"
-        RUNS.mkdir(exist_ok=True)
-        for suffix in ("", *(f"-{i}" for i in range(2, 100))):
-            folder = RUNS / (stem + suffix)
-            try:
-                folder.mkdir()
-            except FileExistsError:
-                continue
-            return RunFolder(folder)
-    except UnicodeEncodeError:
-        raise InputError(f"--out {out}: the name is not UTF-8, which its Parquet files need") from None
-    except OSError as error:
-        raise InputError(f"{error.filename or out or RUNS}: cannot be made a run folder ({error.strerror})") from None
-    raise InputError(f"{RUNS / stem}: a hundred runs in one second, choose a folder with --out")
+    return RunFolder(new_folder(name, out))
 
 
 def open_run_folder(path: Path) -> RunFolder:

@@ -21,6 +21,7 @@ from planner.sim.layout import (
     I_CAUSE,
     I_OUTCOME,
     PAID_SECONDS,
+    PEAK_UNCLAMPED,
     READY_SECONDS,
     ROWS,
     Output,
@@ -49,6 +50,8 @@ class ReplicateResult:
     """Ready replica-seconds in [warm_up, duration)."""
     paid_s: float
     """Replica-seconds that exist in [0, duration)."""
+    peak_unclamped: int
+    """The most replicas that any tick wanted, before max_replicas: where that is no less, it changed nothing."""
     latency_bucket: IntArray
     """Latencies of 200 answers: the buckets of `planner.sim.layout` that hold any, and how many each holds."""
     latency_count: IntArray
@@ -196,6 +199,7 @@ class _Run:
             causes=count[I_CAUSE:I_BINS].copy(),
             ready_s=float(total[READY_SECONDS]),
             paid_s=float(total[PAID_SECONDS]),
+            peak_unclamped=int(self._state.i[PEAK_UNCLAMPED]),
             latency_bucket=(buckets := np.flatnonzero(self._out.latencies != 0)),
             latency_count=self._out.latencies[buckets].astype(np.int64),
             bin_s=rules.bin_s,

@@ -20,6 +20,7 @@ from planner.sim.layout import (
     NEXT_ID,
     NEXT_READY,
     NEXT_STARTER,
+    PEAK_UNCLAMPED,
     PHASE_GONE,
     PHASE_READY,
     PHASE_STARTING,
@@ -40,6 +41,7 @@ def tick(s, i, f, memory, out, now_s, cold_starts, used_before):
     current = i[STARTING] + i[READY]
     seen = Observation(number, signal(s, i, f, number, now_s), current, i[READY])
     decision = decide(s, memory, seen)
+    i[PEAK_UNCLAMPED] = max(i[PEAK_UNCLAMPED], decision.unclamped)
     if decision.desired != i[DESIRED]:
         integrate_desired(s, i, f, out, now_s)
         i[DESIRED] = decision.desired

@@ -31,6 +31,7 @@ from planner.sim.compiled import bits_of
     CREATED,  # replicas created after the start: cold starts used
     TICK,  # number of the next tick
     DESIRED,  # of the last tick
+    PEAK_UNCLAMPED,  # largest over all ticks
     NEXT_REQUEST,
     NEXT_PROBE,  # tick whose window start comes next
     NEXT_STARTER,  # slot of the starting replica that is ready first
@@ -42,7 +43,7 @@ from planner.sim.compiled import bits_of
     ROW_READY,
     ROW_STARTING,
     INT_SCALARS,
-) = range(22)
+) = range(23)
 
 # ... and float64.
 (
