@@ -12,6 +12,7 @@ from planner import __version__
 from planner.measures import Measures
 from planner.model import Deployment, Estimate, Verdict
 from planner.scenario import Scenario
+from planner.uncertain import UncertainInput
 
 
 def estimate_document(estimate: Estimate | None) -> dict[str, Any] | None:
@@ -67,7 +68,12 @@ def scenario_document(scenario: Scenario) -> dict[str, Any]:
         "settings": settings_document(scenario.deployment),
         "slo": None if slo is None else asdict(slo),
         "seed": scenario.seed,
+        "uncertain": [_uncertain_document(given) for given in scenario.uncertain],
     }
+
+
+def _uncertain_document(given: UncertainInput) -> dict[str, Any]:
+    return {"name": given.name, "low": given.low, "mid": given.mid, "high": given.high, "unit": given.unit}
 
 
 def settings_document(deployment: Deployment) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from planner.errors import InputError
 from planner.model import Deployment, Slo
 from planner.request import DEFAULT_REQUEST, Request
 from planner.service import Distribution, FromTrace, ServiceTime
+from planner.uncertain import UncertainInput
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,8 @@ class Scenario:
     text: str = ""
     """The file's text, as a run folder keeps it."""
     warnings: tuple[str, ...] = ()
+    uncertain: tuple[UncertainInput, ...] = ()
+    """What the file gives as intervals; everything here is at their mid."""
 
     def __post_init__(self) -> None:
         if not 0 < self.duration_s < float("inf"):

@@ -13,11 +13,13 @@ from planner.scenario import Scenario
 from planner.scenario_file import schema
 from planner.scenario_file.bounds import check_deployment, check_traffic
 from planner.scenario_file.deployment import read_deployment
+from planner.scenario_file.intervals import at_mid, uncertain_inputs
 from planner.scenario_file.problems import Problems
 from planner.scenario_file.request import read_request
 from planner.scenario_file.times import distribution, from_trace, is_from_trace
 from planner.scenario_file.traffic import Traffic, read_traffic
 from planner.service import Deterministic, Distribution, ServiceTime
+from planner.uncertain import MID_WARNING
 
 _STAND_INS: dict[str, Any] = {
     "duration": "24h",
@@ -29,9 +31,13 @@ _STAND_INS: dict[str, Any] = {
 
 
 def build(document: dict[str, Any], source: str, folder: Path, overridden: tuple[str, ...] = ()) -> Scenario:
-    """The scenario that a document describes, without its text. Raises InputError with everything that is wrong."""
+    """The scenario that a document describes, at the mid of its intervals, without its text.
+
+    Raises InputError with everything that is wrong.
+    """
     problems = Problems(source, document, overridden)
-    form = _validated(document, problems)
+    given = _validated(document, problems)
+    form = at_mid(given)
     deployment, warnings = read_deployment(form.deployment, problems, folder)
     traffic = read_traffic(form, problems, folder)
     service_time = _service_time(form.service_time, traffic, problems, folder)
@@ -50,6 +56,7 @@ def build(document: dict[str, Any], source: str, folder: Path, overridden: tuple
     assert traffic.arrivals is not None
     assert service_time is not None
     assert cold_start is not None
+    uncertain = uncertain_inputs(given, traffic, problems, folder)
     return Scenario(
         name=form.name or Path(source).stem,
         shows=form.shows,
@@ -62,7 +69,8 @@ def build(document: dict[str, Any], source: str, folder: Path, overridden: tuple
         slo=slo,
         request=request,
         seed=form.seed,
-        warnings=(*warnings, *traffic.warnings),
+        warnings=(*warnings, *traffic.warnings, *((MID_WARNING,) if uncertain else ())),
+        uncertain=uncertain,
     )
 
 

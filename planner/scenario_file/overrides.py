@@ -9,6 +9,7 @@ from typing import Any
 
 from planner import units
 from planner.azureml import SETTINGS
+from planner.scenario_file.intervals import each
 from planner.scenario_file.problems import value_at
 from planner.scenario_file.retiming import PREFIX, duration_text, retime
 from planner.scenario_file.yaml_text import scalar
@@ -88,6 +89,9 @@ def _cut(rate: list[dict[str, Any]], old_s: float, new_s: float) -> list[dict[st
     end_s = starts[len(kept)] if len(kept) < len(starts) else old_s
     if end_s < new_s:
         return [*kept, {"from": duration_text(end_s), "rps": last["to_rps"]}]
-    first_rps, final_rps = units.rate_rps(last["rps"]), units.rate_rps(last["to_rps"])
-    last["to_rps"] = first_rps + (final_rps - first_rps) * (new_s - start_s) / (end_s - start_s)
+
+    def at_the_cut(first_rps: float, final_rps: float) -> float:
+        return first_rps + (final_rps - first_rps) * (new_s - start_s) / (end_s - start_s)
+
+    last["to_rps"] = each(at_the_cut, last["rps"], last["to_rps"])
     return kept

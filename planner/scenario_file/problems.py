@@ -11,14 +11,16 @@ from pydantic import BaseModel, ValidationError
 
 from planner.errors import InputError
 from planner.request import looks_secret
-from planner.scenario_file import schema
+from planner.scenario_file import interval_form, schema
 
 Path = tuple[str | int, ...]
 
 MODELS: dict[str, type[BaseModel]] = {
-    name: model for name, model in vars(schema).items() if isinstance(model, type) and issubclass(model, BaseModel)
+    name: model
+    for name, model in (vars(schema) | vars(interval_form)).items()
+    if isinstance(model, type) and issubclass(model, BaseModel)
 }
-TAGS = MODELS.keys() | {"ConstantTime", "TraceWord", "ArrivalWord"}
+TAGS = MODELS.keys() | {"ConstantTime", "TraceWord", "ArrivalWord", interval_form.PLAIN_VALUE}
 """Steps in pydantic's error locations that are not keys of the file."""
 
 ARRIVALS_FORMS = "must be regular, poisson, {gamma: {cv: ...}}, {mmpp: {rates: ..., switching: ...}} or {trace: {...}}"
@@ -88,7 +90,7 @@ class Problems:
             case "missing":
                 self.missing(path)
             case "extra_forbidden":
-                self.add(path, "unknown key" + _did_you_mean(str(path[-1]), _keys_at(location[:-1])))
+                self.add(path, "unknown key" + _hint(str(path[-1]), _keys_at(location[:-1])))
             case "invalid_key":
                 self.about(path[:-1], f"the key {shown(path[-1])} must be text")
             case "value_error":
@@ -97,6 +99,9 @@ class Problems:
                 choices = context["expected"].replace("'", "")
                 words = choices.replace(" or ", ", ").split(", ")
                 self.add(path, f"must be {choices}" + _did_you_mean(str(value), words))
+            case interval_form.OUT_OF_ORDER:
+                for key, bound, other in context["disorder"]:
+                    self.add((*path, key), f"{bound} ({shown(value_at(value, (other,)))})")
             case schema.UNKNOWN_ARRIVALS:
                 self.add(path, ARRIVALS_FORMS)
             case schema.UNKNOWN_DISTRIBUTION:
@@ -147,6 +152,13 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
 def _did_you_mean(word: object, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(str(word), list(known), n=1, cutoff=0.6)
     return f"; did you mean {near[0]}?" if near else ""
+
+
+def _hint(key: str, known: list[str]) -> str:
+    """What an unknown key may have been meant for: a similar one, or the interval of a mean."""
+    if key in interval_form.KEYS and "mean" in known:
+        return "; an interval is the value of mean: {low: ..., mid: ..., high: ...}"
+    return _did_you_mean(key, known)
 
 
 def dotted(path: Path) -> str:

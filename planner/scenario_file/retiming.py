@@ -10,12 +10,14 @@ does not start at its beginning is drawn anew, at the rates of that part.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import PurePath
 from typing import Any, NoReturn
 
 from planner import units
 from planner.clock import ClockTime, start
 from planner.errors import InputError
+from planner.scenario_file.intervals import each
 from planner.scenario_file.problems import option, shown, value_at
 
 PREFIX = "trace."
@@ -117,23 +119,27 @@ def _change_rates(
     traffic: dict[str, Any], part: tuple[float, float, float], rate_factor: float, time_factor: float
 ) -> None:
     """Every rate times rate_factor, every time times time_factor, of the part (start, end, of the whole)."""
+
+    def scaled(rps: float) -> float:
+        return rps * rate_factor
+
     mmpp = value_at(traffic, ("arrivals", "mmpp"))
     if isinstance(mmpp, dict):
-        rates = [units.rate_rps(rate) * rate_factor for rate in mmpp["rates"]]
+        rates = [each(scaled, rate) for rate in mmpp["rates"]]
         switching = [units.positive_number(rate) / time_factor for rate in mmpp["switching"]]
         mmpp |= {"rates": rates, "switching": switching}
     if traffic.get("rps") is not None:
-        traffic["rps"] = units.rate_rps(traffic["rps"]) * rate_factor
+        traffic["rps"] = each(scaled, traffic["rps"])
     if traffic.get("rate") is not None:
         pieces = _part_of(traffic["rate"], *part)
         traffic["rate"] = [
-            {key: rps * rate_factor for key, rps in piece.items()}
+            {key: each(scaled, rate) for key, rate in piece.items() if key != "from"}
             | {"from": duration_text(piece["from"] * time_factor)}
             for piece in pieces
         ]
 
 
-def _part_of(rate: list[dict[str, Any]], from_s: float, to_s: float, duration_s: float) -> list[dict[str, float]]:
+def _part_of(rate: list[dict[str, Any]], from_s: float, to_s: float, duration_s: float) -> list[dict[str, Any]]:
     """The entries of [from_s, to_s), from its start on: a ramp that is cut has the rate there that it had."""
     starts = [units.seconds(step["from"]) for step in rate]
     kept = []
@@ -141,17 +147,18 @@ def _part_of(rate: list[dict[str, Any]], from_s: float, to_s: float, duration_s:
         begins_s, ends_s = max(first_s, from_s), min(last_s, to_s)
         if begins_s >= ends_s:
             continue
-        rps = units.rate_rps(step["rps"])
-        piece = {"from": begins_s - from_s, "rps": rps}
+        piece = {"from": begins_s - from_s, "rps": step["rps"]}
         if step.get("to_rps") is not None:
-            slope = (units.rate_rps(step["to_rps"]) - rps) / (last_s - first_s)
-            piece = {
-                "from": begins_s - from_s,
-                "rps": rps + slope * (begins_s - first_s),
-                "to_rps": rps + slope * (ends_s - first_s),
-            }
+            at = partial(_rate_of_ramp, last_s - first_s)
+            piece["rps"] = each(partial(at, begins_s - first_s), step["rps"], step["to_rps"])
+            piece["to_rps"] = each(partial(at, ends_s - first_s), step["rps"], step["to_rps"])
         kept.append(piece)
     return kept
+
+
+def _rate_of_ramp(length_s: float, since_s: float, first_rps: float, final_rps: float) -> float:
+    slope = (final_rps - first_rps) / length_s
+    return max(first_rps + slope * since_s, 0.0)
 
 
 def duration_text(seconds: float) -> str:

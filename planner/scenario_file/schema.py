@@ -20,12 +20,18 @@ from planner.model import (
     UtilizationOver,
     WhenNoReplica,
 )
+from planner.scenario_file.interval_form import (
+    KEYS,
+    SecondsInterval,
+    UncertainPositiveSeconds,
+    UncertainRps,
+    UncertainSeconds,
+)
 from planner.scenario_file.request_form import RequestForm
 from planner.scenario_file.trace_form import TraceSlice
 from planner.scenario_file.values import (
     PositiveNumber,
     PositiveSeconds,
-    Rps,
     Seconds,
     Share,
     Strict,
@@ -41,23 +47,23 @@ class DeterministicTime(Strict):
     """Always the same time."""
 
     distribution: Literal["deterministic"]
-    mean: Seconds
+    mean: UncertainSeconds
 
 
 class ExponentialTime(Strict):
     distribution: Literal["exponential"]
-    mean: PositiveSeconds
+    mean: UncertainPositiveSeconds
 
 
 class LognormalTime(Strict):
     distribution: Literal["lognormal"]
-    mean: PositiveSeconds
+    mean: UncertainPositiveSeconds
     cv: PositiveNumber = Field(description="Standard deviation over mean.")
 
 
 class GammaTime(Strict):
     distribution: Literal["gamma"]
-    mean: PositiveSeconds
+    mean: UncertainPositiveSeconds
     cv: PositiveNumber = Field(description="Standard deviation over mean.")
 
 
@@ -71,7 +77,7 @@ class EmpiricalTime(Strict):
 
 
 ConstantTime = Seconds
-"""`200ms` is short for a deterministic time."""
+"""`200ms` is short for a deterministic time, and so is an interval for one that is not known exactly."""
 
 
 class Tokens(Strict):
@@ -98,6 +104,8 @@ DISTRIBUTIONS = {
 def _distribution_tag(value: Any) -> str | None:
     if not isinstance(value, dict):
         return "ConstantTime"
+    if "distribution" not in value and not value.keys().isdisjoint(KEYS):
+        return "SecondsInterval"
     name = value.get("distribution")
     return DISTRIBUTIONS.get(name) if isinstance(name, str) else None
 
@@ -115,6 +123,7 @@ Distribution = Annotated[
     | Annotated[LognormalTime, Tag("LognormalTime")]
     | Annotated[GammaTime, Tag("GammaTime")]
     | Annotated[EmpiricalTime, Tag("EmpiricalTime")]
+    | Annotated[SecondsInterval, Tag("SecondsInterval")]
     | Annotated[ConstantTime, Tag("ConstantTime")],
     Discriminator(_distribution_tag, custom_error_type=UNKNOWN_DISTRIBUTION, custom_error_message="unknown"),
 ]
@@ -126,6 +135,7 @@ ServiceTime = Annotated[
     | Annotated[EmpiricalTime, Tag("EmpiricalTime")]
     | Annotated[TokensTime, Tag("TokensTime")]
     | Annotated[Literal["trace"], Tag("TraceWord")]
+    | Annotated[SecondsInterval, Tag("SecondsInterval")]
     | Annotated[ConstantTime, Tag("ConstantTime")],
     Discriminator(_service_tag, custom_error_type=UNKNOWN_DISTRIBUTION, custom_error_message="unknown"),
 ]
@@ -145,7 +155,7 @@ class GammaArrivals(Strict):
 class Mmpp(Strict):
     """Poisson arrivals whose rate switches between phases, visited in turn."""
 
-    rates: list[Rps] = Field(min_length=2, description="Requests per second in each phase.")
+    rates: list[UncertainRps] = Field(min_length=2, description="Requests per second in each phase.")
     switching: list[SwitchingRate] = Field(min_length=2, description="Rate, per second, at which each phase ends.")
 
 
@@ -181,13 +191,13 @@ class RateStep(Strict):
     """A rate from one time to the next entry; with `to_rps` a straight ramp to the next entry or the scenario's end."""
 
     from_: Seconds = Field(alias="from")
-    rps: Rps
-    to_rps: Rps | None = None
+    rps: UncertainRps
+    to_rps: UncertainRps | None = None
 
 
 class Traffic(Strict):
     arrivals: Arrivals
-    rps: Rps | None = Field(None, description="A constant rate: short for `rate` with one entry.")
+    rps: UncertainRps | None = Field(None, description="A constant rate: short for `rate` with one entry.")
     rate: list[RateStep] | None = Field(None, min_length=1, description="Left out with mmpp and trace.")
 
 

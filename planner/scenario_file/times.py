@@ -27,17 +27,18 @@ def distribution(key: str, form: Any, problems: Problems, folder: Path) -> Distr
 
 
 def _made(key: str, form: Any, problems: Problems, folder: Path) -> Distribution | None:
+    mean_s: float = getattr(form, "mean", 0.0)  # a plain value by now
     match form:
         case float():
             return Deterministic(form)
         case schema.DeterministicTime():
-            return Deterministic(form.mean)
+            return Deterministic(mean_s)
         case schema.ExponentialTime():
-            return Exponential(form.mean)
+            return Exponential(mean_s)
         case schema.LognormalTime():
-            return Lognormal(form.mean, form.cv)
+            return Lognormal(mean_s, form.cv)
         case schema.GammaTime():
-            return Gamma(form.mean, form.cv)
+            return Gamma(mean_s, form.cv)
         case _:
             return _empirical(key, form, problems, folder)
 

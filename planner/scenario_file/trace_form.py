@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from planner.scenario_file.interval_form import UncertainScale
 from planner.scenario_file.values import PositiveTraceSeconds, Scale, Strict, TraceStart, UrlPath
 
 
@@ -26,7 +27,7 @@ class TraceSlice(Strict):
     for_: PositiveTraceSeconds | None = Field(
         None, alias="for", description="Length of the slice in the trace's own time."
     )
-    rate_scale: Scale = Field(1.0, description="Below 1 thins, above 1 adds jittered copies.")
+    rate_scale: UncertainScale = Field(1.0, description="Below 1 thins, above 1 adds jittered copies.")
     time_scale: Scale = Field(1.0, description="0.5 plays twice as fast.")
     one_second_stamps: Literal["spread", "start_of_second"] = Field(
         "spread", description="What to do with stamps that were cut to whole seconds."

@@ -14,7 +14,7 @@ from planner.scenario_file import schema
 from planner.scenario_file.build import build
 from planner.scenario_file.overrides import holds, override, steps
 from planner.scenario_file.problems import dotted, option, shown, value_at
-from planner.scenario_file.yaml_text import parse
+from planner.scenario_file.yaml_text import dump, parse
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +101,7 @@ def _build(
         raise InputError(
             *(f"--what-if {text}: {sentence.removeprefix(label)}" for sentence in error.problems)
         ) from None
-    return changed, dataclasses.replace(made, source=scenario.source)
+    return changed, dataclasses.replace(made, source=scenario.source, text=dump(changed))
 
 
 def _check_is_there(changed: dict[str, Any], path: tuple[str | int, ...], text: str) -> None:
