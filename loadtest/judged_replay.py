@@ -11,7 +11,6 @@ from loadtest.replay.conclude import ReplayResult, recover
 from loadtest.replay.plan import Plan, ReplayOptions
 from loadtest.replay.run import replay
 from loadtest.replay.session import OnProgress
-from loadtest.results.files import check_writable
 from loadtest.results.junit import write_junit
 from loadtest.results.predicted import REPLICATIONS, predict_shares
 from loadtest.results.thresholds import (
@@ -26,6 +25,7 @@ from loadtest.results.thresholds import (
 )
 from planner.errors import WorkersLostError
 from planner.scenario import Scenario
+from planner.writing import check_writable
 
 
 @dataclass(frozen=True, kw_only=True)

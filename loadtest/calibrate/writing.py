@@ -11,7 +11,6 @@ from typing import Any
 from loadtest.calibrate.evidence import Evidence
 from loadtest.calibrate.finding import Finding, Part
 from loadtest.calibrate.service_time import VALUES_COLUMN
-from loadtest.results.files import check_writable
 from loadtest.validate.in_sample import identity, origins
 from planner import __version__
 from planner.errors import InputError
@@ -21,6 +20,7 @@ from planner.scenario_file.files import FILE_REFERENCES
 from planner.scenario_file.overrides import override
 from planner.scenario_file.problems import value_at
 from planner.scenario_file.yaml_text import dump
+from planner.writing import check_writable
 
 FIRST_LINE = "# Calibrated by surgeproof"
 LONGEST_NAME = 64

@@ -13,10 +13,10 @@ from planner.percent import percent
 def compared(run_a: Path, run_b: Path, out: Path | None) -> dict[str, Any]:
     """The document, which is also written to `out`."""
     from loadtest.results.comparison import compare_runs, simulations
-    from loadtest.results.files import check_writable, write_whole
     from planner.cli.progress import progress
     from planner.cli.simulation import prepare_simulator
     from planner.executors import executor_for
+    from planner.writing import check_writable, write_whole
 
     if out is not None:
         check_writable(out, "--out")

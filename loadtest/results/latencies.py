@@ -23,9 +23,9 @@ from hdrh.histogram import HdrHistogram
 
 from loadtest.replay.books import label
 from loadtest.replay.merge import Observed
-from loadtest.results.files import write_whole
 from planner.errors import InputError
 from planner.model import FloatArray, IntArray, Outcome
+from planner.writing import write_whole
 
 SIGNIFICANT_DIGITS = 3
 HIGHEST_US = 3_600_000_000

@@ -9,12 +9,12 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from loadtest.results.files import check_writable
 from loadtest.results.junit import write_junit
 from loadtest.results.thresholds import JudgedThreshold, PredictedShare, judge, parse_threshold
 from planner.errors import InputError, NoVerdictError
 from planner.model import Estimate, Outcome
 from planner.scenario_file import load
+from planner.writing import check_writable
 from tests.loadtest.hand_made_run import log_of, observed_run
 
 SHARE = PredictedShare(share=Estimate(value=0.12, low=0.08, high=0.17, replications=200))
