@@ -33,6 +33,7 @@ class Stream(IntEnum):
     TRACE = 4
     LAB = 5
     TIMING = 6
+    PLAN = 7
 
 
 _BLOCK_BITS = 48

@@ -1,0 +1,1 @@
+"""The planner: a search for the cheapest settings that keep the promise. `docs/planning.md` tells how it decides."""

@@ -1,0 +1,259 @@
+"""From a search to a plan: the recommended setting, its neighbours, the frontier, and why nothing else was taken."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from planner.measures import fraction, mean, share_of_runs
+from planner.model import Estimate, Verdict, VerdictWord
+from planner.percent import percent
+from planner.plan.assessment import cheaper_bound_s
+from planner.plan.confirmation import Confirmation
+from planner.plan.judgement import judge_runs
+from planner.plan.neighbours import Neighbours
+from planner.plan.search import Found, Stopped, least_cost_s
+from planner.plan.settings import Setting
+
+
+class PlanWord(StrEnum):
+    """feasible: the recommended setting keeps the promise. infeasible: nothing searched does. undecided: neither."""
+
+    FEASIBLE = "feasible"
+    INFEASIBLE = "infeasible"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One simulated setting as a plan shows it. Cost in replica-hours of one run."""
+
+    setting: Setting
+    fraction_503: Estimate
+    fraction_of_runs: Estimate | None
+    latency_p99_s: Estimate | None
+    mean_replicas: Estimate | None
+    replica_hours: Estimate
+    verdict: Verdict
+    reason: str
+    is_fresh: bool
+
+    @property
+    def replications(self) -> int:
+        return self.fraction_503.replications
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rejected:
+    setting: Setting
+    by: str
+    reason: str
+
+
+def recommended(found: Found) -> tuple[PlanWord, Entry | None]:
+    """The setting to apply, by its fresh runs; None where nothing keeps the promise or nobody knows."""
+    if found.best is None:
+        return (PlanWord.INFEASIBLE if found.is_hopeless else PlanWord.UNDECIDED), None
+    last = found.confirmations[-1] if found.confirmations else None
+    if last is None or last.setting != found.best:
+        return PlanWord.UNDECIDED, entry(found, found.best)
+    word = PlanWord.FEASIBLE if last.holds else PlanWord.UNDECIDED
+    return word, _confirmed(found, last)
+
+
+def _confirmed(found: Found, confirmation: Confirmation) -> Entry:
+    measures = confirmation.measures
+    return Entry(
+        setting=_least_max(found, confirmation),
+        fraction_503=measures.fraction_503,
+        fraction_of_runs=measures.fraction_of_runs_within_slo,
+        latency_p99_s=measures.latency_p99_s,
+        mean_replicas=measures.mean_replicas,
+        replica_hours=measures.replica_hours,
+        verdict=confirmation.verdict,
+        reason="; ".join(confirmation.verdict.reasons),
+        is_fresh=True,
+    )
+
+
+def _least_max(found: Found, confirmation: Confirmation) -> Setting:
+    """Of all max_replicas with exactly these runs the lowest: it reserves the least."""
+    setting = confirmation.setting
+    peak = max(confirmation.peak_unclamped, int(found.pool.runs(setting).peak_unclamped.max()))
+    same = [
+        s
+        for s in found.space.settings
+        if dataclasses.replace(s, max_replicas=setting.max_replicas) == setting
+        and s.min_replicas <= peak <= s.max_replicas <= setting.max_replicas
+        and s.min_replicas < s.max_replicas
+    ]
+    return min(same, key=lambda s: s.max_replicas, default=setting)
+
+
+def entry(found: Found, setting: Setting, reason: str | None = None) -> Entry:
+    """A setting by the runs of the search."""
+    runs = found.pool.runs(setting)
+    slo = found.slo
+    verdict = judge_runs(slo, runs)
+    return Entry(
+        setting=setting,
+        fraction_503=fraction(runs.n_503, runs.n),
+        fraction_of_runs=share_of_runs(runs.n_503 <= slo.max_fraction_503 * runs.n),
+        latency_p99_s=None,
+        mean_replicas=None,
+        replica_hours=mean(runs.paid_s / 3600),
+        verdict=verdict,
+        reason=reason or "; ".join(verdict.reasons),
+        is_fresh=False,
+    )
+
+
+def neighbours(found: Found, best: Entry) -> list[Entry]:
+    """The settings one step away that were simulated, each with why it was not taken."""
+    near = Neighbours(found.space.settings).of(best.setting)
+    return [compared(found, setting, best) for setting in near if setting in found.pool and setting != found.best]
+
+
+def compared(found: Found, setting: Setting, best: Entry | None) -> Entry:
+    """A simulated setting, and why not it."""
+    made = entry(found, setting)
+    if best is None:
+        return made
+    return dataclasses.replace(made, reason=why_not(found, made, best))
+
+
+def why_not(found: Found, other: Entry, best: Entry) -> str:
+    """One sentence with the numbers."""
+    here, there = best.replica_hours.value, other.replica_hours.value
+    more = f"{abs(there / here - 1):.1%}".replace("%", " %")
+    price = f"costs {more} {'more' if there > here else 'less'} ({there:.4g} against {here:.4g} replica-hours)"
+    if other.verdict.word is VerdictWord.PASS:
+        if there > here:
+            return f"keeps the promise, but {price}"
+        within = there >= cheaper_bound_s(here, found.scenario.duration_s / 3600)
+        return f"keeps the promise in the runs of the search and {price}" + (
+            ", which is within the tolerance" if within else ""
+        )
+    worst = next(
+        reason for word in ("broken", "undecided") for reason in other.verdict.reasons if reason.endswith(word)
+    )
+    return f"{worst}; {price}"
+
+
+def frontier(found: Found) -> list[Setting]:
+    """Simulated settings to which none is both cheaper and better, the cheapest first."""
+    rows = []
+    for setting in found.pool.settings:
+        runs = found.pool.runs(setting)
+        rows.append((float(runs.paid_s.mean()), float(runs.n_503.sum() / max(runs.n.sum(), 1.0)), setting))
+    chosen: list[Setting] = []
+    least = math.inf
+    for _, value, setting in sorted(rows):
+        if value < least:
+            least = value
+            chosen.append(setting)
+    return chosen
+
+
+def rejected(found: Found, best: Entry | None) -> Iterator[Rejected]:
+    """Every setting that was searched and not taken, with its reason."""
+    same = found.pool.same_runs(found.space.settings)
+    autoscaler = found.scenario.deployment.autoscaler
+    places = {} if found.guesses is None else {s: i for i, s in enumerate(found.guesses.settings)}
+    for setting in found.space.settings:
+        if best is not None and setting in (best.setting, found.best):
+            continue
+        if setting in found.pool:
+            yield Rejected(setting=setting, by="simulation", reason=compared(found, setting, best).reason)
+        elif setting in same:
+            reason = f"its runs are those of {same[setting].text(autoscaler)}: no tick wanted more replicas"
+            yield Rejected(setting=setting, by="same_runs", reason=reason)
+        elif setting in places:
+            yield _guessed(found, setting, places[setting], best)
+        else:
+            yield _too_dear(found, setting, best)
+
+
+def _too_dear(found: Found, setting: Setting, best: Entry | None) -> Rejected:
+    least = least_cost_s(setting, found.scenario) / 3600
+    than = "" if best is None else f", no less than the {best.replica_hours.value:.4g} of the recommended setting"
+    count = setting.min_replicas
+    return Rejected(
+        setting=setting,
+        by="bound",
+        reason=f"its minimum of {count} alone costs {least:.4g} replica-hours{than}",
+    )
+
+
+def _guessed(found: Found, setting: Setting, place: int, best: Entry | None) -> Rejected:
+    assert found.guesses is not None
+    part, log_cost = found.guesses.parts[0], found.guesses.log_cost
+    bound = found.slo.max_fraction_503
+    low, middle, high = (bound * math.exp(float(part.mean[place] + k * part.sd[place])) for k in (-1.96, 0.0, 1.96))
+    cost = [math.exp(float(log_cost.mean[place] + k * log_cost.sd[place])) / 3600 for k in (-1.96, 0.0, 1.96)]
+    said = (
+        f"guessed from {len(found.pool.settings)} simulated settings: 503s {percent(min(1.0, middle))} "
+        f"({percent(low)} to {percent(min(1.0, high))}), {cost[1]:.4g} replica-hours ({cost[0]:.4g} to {cost[2]:.4g})"
+    )
+    limit_s = math.inf if best is None else cheaper_bound_s(best.replica_hours.value * 3600, found.scenario.duration_s)
+    chance = float(found.guesses.likely(limit_s)[place])
+    is_examined = found.stopped is Stopped.DECIDED
+    aim = "keeps the promise" if best is None else "keeps the promise and is cheaper by more than the tolerance"
+    return Rejected(
+        setting=setting,
+        by="screening" if is_examined else "budget",
+        reason=f"{said}; a chance of {percent(chance)} that it {aim}"
+        + ("" if is_examined else ", not looked into before the search ended"),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Map:
+    """The 503 fraction over min and target at one max_replicas, simulated or guessed; rows by min."""
+
+    max_replicas: int
+    min_replicas: list[int]
+    target_percent: list[int]
+    fraction_503: list[list[float | None]]
+    simulated: list[list[bool]]
+
+
+def heat_map(found: Found, center: Setting) -> Map | None:
+    """None without guesses or where nothing varies."""
+    if found.guesses is None:
+        return None
+    cut = [
+        s
+        for s in found.space.settings
+        if (s.max_replicas, s.max_concurrent, s.worker_count)
+        == (center.max_replicas, center.max_concurrent, center.worker_count)
+        and s.min_replicas < s.max_replicas
+    ]
+    if not cut:
+        return None
+    minima, targets = sorted({s.min_replicas for s in cut}), sorted({s.target_percent for s in cut})
+    guess = found.guesses.surrogates[0].guess(np.array([found.coordinates[s] for s in cut]))
+    values: dict[tuple[int, int], tuple[float, bool]] = {}
+    same = found.pool.same_runs(cut)
+    for i, s in enumerate(cut):
+        known = s if s in found.pool else same.get(s)
+        if known is None:
+            values[s.min_replicas, s.target_percent] = (
+                min(1.0, found.slo.max_fraction_503 * math.exp(float(guess.mean[i]))),
+                False,
+            )
+        else:
+            runs = found.pool.runs(known)
+            values[s.min_replicas, s.target_percent] = float(runs.n_503.sum() / max(runs.n.sum(), 1.0)), True
+    return Map(
+        max_replicas=center.max_replicas,
+        min_replicas=minima,
+        target_percent=targets,
+        fraction_503=[[values.get((m, t), (None, False))[0] for t in targets] for m in minima],
+        simulated=[[values.get((m, t), (None, False))[1] for t in targets] for m in minima],
+    )

@@ -1,0 +1,89 @@
+"""The last word on a setting: runs on random numbers that no choice has seen, until its promise is kept or broken."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from planner.measures import Measures, measure
+from planner.model import Slo, Verdict, VerdictWord
+from planner.plan.observation import observed, with_setting
+from planner.plan.settings import Setting
+from planner.plan.tally import Runs, parts_of, ratio
+from planner.scenario import Scenario
+from planner.sim.engine import ReplicateResult, simulate_replicate
+from planner.sim.replications import Executor
+from planner.slo import judge
+
+FRESH = 1 << 32
+"""Number of the first replicate of a confirmation; the search's own are far below."""
+
+BLOCK = 1 << 20
+"""Replicates set apart for each confirmation."""
+
+FIRST_RUNS = 75
+"""Below 73 runs without a single one above the SLO, `runs: 95%` cannot be decided."""
+
+GROWTH = 1.5
+MOST_RUNS = 20_000
+MOST_REQUESTS = 4e8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confirmation:
+    """What fresh runs say of one setting."""
+
+    setting: Setting
+    measures: Measures
+    verdict: Verdict
+    peak_unclamped: int
+    """The most replicas that any tick of any run wanted."""
+    keeps: float
+    """Probability that every part of the promise is kept, by these runs alone."""
+
+    @property
+    def holds(self) -> bool:
+        return self.verdict.word is VerdictWord.PASS
+
+
+def confirm(
+    scenario: Scenario,
+    slo: Slo,
+    setting: Setting,
+    executor: Executor,
+    *,
+    attempt: int,
+    advance: Callable[[], None],
+    first_runs: int = FIRST_RUNS,
+    until: Callable[[Verdict], bool] = lambda verdict: verdict.word is not VerdictWord.UNDECIDED,
+) -> Confirmation:
+    """Fresh runs of a setting, GROWTH times as many at each look, until the verdict is there or MOST_RUNS are done."""
+    changed = with_setting(scenario, setting)
+    run = partial(simulate_replicate, changed, bin_s=scenario.duration_s)
+    first = FRESH + BLOCK * attempt
+    most = int(min(MOST_RUNS, max(FIRST_RUNS, MOST_REQUESTS / max(scenario.arrivals.expected_count, 1.0))))
+    results: list[ReplicateResult] = []
+    goal = min(first_runs, most)
+    while True:
+        for result in executor.in_order(run, range(first + len(results), first + goal)):
+            results.append(result)
+            advance()
+        measures = measure(changed, results)
+        verdict = judge(slo, measures)
+        if until(verdict) or goal >= most:
+            return Confirmation(
+                setting=setting,
+                measures=measures,
+                verdict=verdict,
+                peak_unclamped=max(result.peak_unclamped for result in results),
+                keeps=_keeps(results, slo),
+            )
+        goal = min(most, math.ceil(GROWTH * goal))
+
+
+def _keeps(results: list[ReplicateResult], slo: Slo) -> float:
+    runs = Runs.of([observed(result, slo) for result in results])
+    ratios = [ratio(part, runs, slo) for part in parts_of(slo)]
+    return math.prod(r.probability_below(1.0, r.variance_per_run) for r in ratios)

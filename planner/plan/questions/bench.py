@@ -1,0 +1,141 @@
+"""Runs of a scenario and its variants on the same random numbers, judged against the promise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from planner.documents import estimate_document
+from planner.measures import Measures, measure
+from planner.model import Slo, Verdict, VerdictWord
+from planner.plan.space import busiest_rps
+from planner.scenario import Scenario
+from planner.sim.engine import ReplicateResult, simulate_replicate
+from planner.sim.replications import Executor
+from planner.slo import judge
+
+FEWEST_RUNS = 20
+"""However many requests a run has, no estimate comes from fewer, unless fewer are asked for."""
+
+MOST_REQUESTS = 30_000_000
+"""Simulated for one question, about, as far as FEWEST_RUNS allows."""
+
+Advance = Callable[[str], None]
+"""Called after each run with what the work is about."""
+
+
+def silent(label: str) -> None:
+    """An `Advance` that tells nobody."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """Where the runs are made: replicates first, first + 1, … of any scenario, at most `replications` of them."""
+
+    executor: Executor
+    replications: int
+    first: int = 0
+    advance: Advance = silent
+
+    def __post_init__(self) -> None:
+        if self.replications < 2:
+            raise ValueError(f"replications = {self.replications}, must be at least 2: one run has no interval")
+
+    def affordable(self, scenario: Scenario, simulations: int) -> int:
+        """Runs of each of so many scenarios like this one."""
+        requests = max(1.0, scenario.arrivals.expected_count) * simulations
+        return min(self.replications, max(FEWEST_RUNS, int(MOST_REQUESTS / requests)))
+
+    def run(self, scenario: Scenario, runs: int, label: str, done: int = 0) -> list[ReplicateResult]:
+        """Runs number `done` to `runs` - 1."""
+        # One bin: what is counted over time is not asked for.
+        simulate = partial(simulate_replicate, scenario, bin_s=scenario.duration_s)
+        results = []
+        for result in self.executor.in_order(simulate, range(self.first + done, self.first + runs)):
+            results.append(result)
+            self.advance(label)
+        return results
+
+    def judged(self, scenario: Scenario, runs: int, label: str, factor: float = 1.0) -> Trial:
+        """The promise in a scenario; no more than `runs`, and no more than its intervals need to decide."""
+        results: list[ReplicateResult] = []
+        while True:
+            results += self.run(scenario, min(runs, max(FEWEST_RUNS, 2 * len(results))), label, len(results))
+            trial = Trial.of(scenario, results, factor)
+            if len(results) >= runs or trial.verdict.word is not VerdictWord.UNDECIDED:
+                return trial
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """What so much traffic did to the promise. factor: of the traffic that was scaled."""
+
+    factor: float
+    peak_rps: float
+    measures: Measures
+    verdict: Verdict
+    broken: str | None
+    """The part of the promise that is broken, by the intervals, or where they do not decide by the point estimates."""
+    results: tuple[ReplicateResult, ...] = field(repr=False)
+
+    @classmethod
+    def of(cls, scenario: Scenario, results: Sequence[ReplicateResult], factor: float = 1.0) -> Trial:
+        assert scenario.slo is not None
+        measures = measure(scenario, results)
+        verdict = judge(scenario.slo, measures)
+        return cls(
+            factor=factor,
+            peak_rps=busiest_rps(scenario),
+            measures=measures,
+            verdict=verdict,
+            broken=_broken(scenario.slo, measures, verdict),
+            results=tuple(results),
+        )
+
+    @property
+    def kept(self) -> bool:
+        return self.broken is None
+
+    @property
+    def is_certain(self) -> bool:
+        return self.verdict.word is not VerdictWord.UNDECIDED
+
+    def judgement(self) -> dict[str, Any]:
+        return {
+            "fraction_503": estimate_document(self.measures.fraction_503),
+            "fraction_of_runs_within_slo": estimate_document(self.measures.fraction_of_runs_within_slo),
+            "latency_p99_s": estimate_document(self.measures.latency_p99_s),
+            "kept": self.kept,
+            "decided_by": "interval" if self.is_certain else "estimate",
+            "verdict": str(self.verdict.word),
+            "reasons": list(self.verdict.reasons),
+        }
+
+    def document(self) -> dict[str, Any]:
+        return {"factor": self.factor, "peak_rps": self.peak_rps} | self.judgement()
+
+
+def _broken(slo: Slo, measures: Measures, verdict: Verdict) -> str | None:
+    """The reason of the verdict that says it, without its last word."""
+    reasons = verdict.reasons
+    if verdict.word is VerdictWord.FAIL:
+        broken = [reason for reason in reasons if not reason.endswith((": kept", ": undecided"))]
+    elif verdict.word is VerdictWord.UNDECIDED:
+        estimates = _estimates_keep(slo, measures)
+        broken = [reason for reason, kept in zip(reasons, estimates, strict=True) if not kept]
+    else:
+        broken = []
+    return broken[0].removesuffix(": broken").removesuffix(": undecided") if broken else None
+
+
+def _estimates_keep(slo: Slo, measures: Measures) -> list[bool]:
+    """Each part of the promise, in the order of a verdict's reasons."""
+    share, latency = measures.fraction_of_runs_within_slo, measures.latency_p99_s
+    kept = [measures.fraction_503.value <= slo.max_fraction_503]
+    if slo.min_fraction_of_runs is not None and share is not None:
+        kept.append(share.value >= slo.min_fraction_of_runs)
+    if slo.p99_latency_s is not None:
+        kept.append(latency is not None and latency.value <= slo.p99_latency_s)
+    return kept

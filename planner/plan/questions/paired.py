@@ -1,0 +1,33 @@
+"""Differences between two deployments on the same random numbers, run by run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.special import stdtrit
+
+from planner.measures import CONFIDENCE, Counts, difference
+from planner.model import Estimate, FloatArray
+from planner.sim.engine import ReplicateResult
+
+
+def difference_503(base: Sequence[ReplicateResult], other: Sequence[ReplicateResult]) -> Estimate:
+    """The other's 503 fraction minus the base's."""
+    before, after = Counts.of(base), Counts.of(other)
+    return difference(before.n_503, before.n, after.n_503, after.n)
+
+
+def difference_in_hours(base: Sequence[ReplicateResult], other: Sequence[ReplicateResult]) -> Estimate:
+    """The other's paid replica-hours minus the base's, with the t interval of the pairs' differences."""
+    changes = (_paid_s(other) - _paid_s(base)) / 3600
+    n, value = len(changes), float(changes.mean())
+    spread = math.inf
+    if n > 1:
+        spread = float(stdtrit(n - 1, (1 + CONFIDENCE) / 2) * changes.std(ddof=1)) / math.sqrt(n)
+    return Estimate(value=value, low=value - spread, high=value + spread, replications=n, resolved=n > 1)
+
+
+def _paid_s(results: Sequence[ReplicateResult]) -> FloatArray:
+    return np.array([r.paid_s for r in results])

@@ -1,0 +1,38 @@
+"""How the questions say their numbers."""
+
+from __future__ import annotations
+
+from planner.model import Estimate
+from planner.percent import percent
+
+
+def share(estimate: Estimate) -> str:
+    """0.094 % (0.088 % to 0.1 %); where too few runs saw any, its upper bound."""
+    if not estimate.resolved:
+        return f"{percent(estimate.value)} (at most {percent(estimate.high)})"
+    return f"{percent(estimate.value)} ({percent(estimate.low)} to {percent(estimate.high)})"
+
+
+def points(value: float) -> str:
+    """A difference of two fractions in percentage points, with its sign."""
+    return f"{100 * value:+.2g}" if value else "0"
+
+
+def hours(change: Estimate) -> str:
+    """What a change costs: for 0.31 more replica-hours."""
+    if change.value == 0:
+        return "at the same replica-hours"
+    return f"for {abs(change.value):.3g} {'more' if change.value > 0 else 'fewer'} replica-hours"
+
+
+def times(factor: float) -> str:
+    return f"{factor:.3g} times" if factor < 100 else f"{factor:.0f} times"
+
+
+def number(value: float) -> str:
+    """Up to six digits."""
+    return f"{value:.6g}"
+
+
+def replicas(count: int) -> str:
+    return f"{count:,} replica{'' if count == 1 else 's'}"

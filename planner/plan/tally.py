@@ -1,0 +1,161 @@
+"""What the search has seen of each setting: runs, their sums, and what these say of promise and cost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import betainc, ndtri, stdtr
+
+from planner.model import FloatArray, Slo
+from planner.plan.observation import Observed
+
+CLUSTER = 10
+"""503s come in clusters: so many in one run count as one event where few runs saw any."""
+
+PRIOR_RUNS = 4.0
+"""Runs that the spread common to all settings counts for in the spread of one."""
+
+INDIFFERENCE, INDIFFERENCE_RUNS = 0.9, 0.75
+"""A cheaper setting is not missed unless it is below this share of the bound: of the 503s and the slow answers, and of
+the runs that break the promise, which so many fewer runs can tell apart."""
+
+
+SLOW_SHARE = 0.01
+"""A p99 is kept where no more of the answers are slower."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One part of the promise, a ratio of sums over runs that must not exceed `bound`."""
+
+    name: str
+    bound: float
+    is_share_of_runs: bool = False
+
+    @property
+    def indifference(self) -> float:
+        return INDIFFERENCE_RUNS if self.is_share_of_runs else INDIFFERENCE
+
+    def hits_and_trials(self, runs: Runs, slo: Slo) -> tuple[FloatArray, FloatArray]:
+        if self.is_share_of_runs:
+            return (runs.n_503 > slo.max_fraction_503 * runs.n).astype(np.float64), np.ones(len(runs))
+        if self.name == SLOW:
+            return runs.slow, runs.answers
+        return runs.n_503, runs.n
+
+
+FRACTION, SLOW, BROKEN_RUNS = "fraction_503", "latency_p99", "fraction_of_runs"
+
+
+def parts_of(slo: Slo) -> tuple[Part, ...]:
+    """The parts of a promise: 503s, and if promised the latency (1 % of the answers may be slower) and the runs."""
+    parts = [Part(name=FRACTION, bound=slo.max_fraction_503)]
+    if slo.p99_latency_s is not None:
+        parts.append(Part(name=SLOW, bound=SLOW_SHARE))
+    if slo.min_fraction_of_runs is not None:
+        parts.append(Part(name=BROKEN_RUNS, bound=1 - slo.min_fraction_of_runs, is_share_of_runs=True))
+    return tuple(parts)
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The runs of one setting, columns of shape (R,)."""
+
+    n: FloatArray
+    n_503: FloatArray
+    answers: FloatArray
+    slow: FloatArray
+    paid_s: FloatArray
+    peak_unclamped: FloatArray
+
+    @classmethod
+    def of(cls, observed: Sequence[Observed]) -> Runs:
+        return cls(*np.array(observed, dtype=np.float64).reshape(len(observed), len(Observed._fields)).T)
+
+    def __len__(self) -> int:
+        return len(self.n)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ratio:
+    """A part of the promise as one setting's runs show it, on a logarithmic scale: log(ratio / bound) and its error."""
+
+    log_value: float
+    variance_per_run: float
+    """Of log_value, for one run; what others show of it is not yet in it."""
+    runs: int
+    saw: int
+    part: Part
+    smooth: float
+    """What stands for log_value where settings are compared: a share of runs jumps from 0 to 1 between two of them,
+    the quantile of single runs that it speaks of does not."""
+
+    def error(self, common_variance: float) -> float:
+        """Standard error of log_value; the spread of few runs is drawn towards that of all settings."""
+        pooled = (PRIOR_RUNS * common_variance + (self.runs - 1) * self.variance_per_run) / (PRIOR_RUNS + self.runs - 1)
+        return math.sqrt(max(pooled / self.runs, self._rare()))
+
+    def _rare(self) -> float:
+        """The variance of the logarithm of a count of events, where not all runs saw one and few did."""
+        return 0.0 if self.saw == self.runs else 1 / (self.saw + 0.5)
+
+    def probability_below(self, factor: float, common_variance: float) -> float:
+        """How probable it is that the true ratio is below factor x bound."""
+        if self.part.is_share_of_runs:  # exact: a uniform prior on the share of runs that break the promise
+            return float(betainc(self.saw + 1, self.runs - self.saw + 1, min(1.0, factor * self.part.bound)))
+        score = (math.log(factor) - self.log_value) / self.error(common_variance)
+        return float(stdtr(PRIOR_RUNS + self.runs - 1, score))
+
+
+def ratio(part: Part, runs: Runs, slo: Slo) -> Ratio:
+    """One part of the promise, from all runs of a setting."""
+    hits, trials = part.hits_and_trials(runs, slo)
+    value, variance = _value_and_variance(hits, trials, unit=1 if part.is_share_of_runs else CLUSTER)
+    return Ratio(
+        log_value=math.log(value / part.bound),
+        variance_per_run=variance,
+        runs=len(hits),
+        saw=int((hits > 0).sum()),
+        part=part,
+        smooth=_log_quantile(runs, slo) if part.is_share_of_runs else math.log(value / part.bound),
+    )
+
+
+def _value_and_variance(hits: FloatArray, trials: FloatArray, unit: float) -> tuple[float, float]:
+    """Ratio of sums, not below half a unit, and the relative variance of one run's share in it (delta method)."""
+    total = float(trials.sum())
+    if total == 0:
+        return 1.0, 0.0
+    value = float(hits.sum()) / total
+    variance = 0.0
+    if value > 0 and len(hits) > 1:
+        residuals = hits - value * trials
+        variance = float(residuals @ residuals) / (len(hits) - 1) / float(trials.mean()) ** 2 / value**2
+    return max(value, 0.5 * unit / total), variance
+
+
+def _log_quantile(runs: Runs, slo: Slo) -> float:
+    """log(q / max_fraction_503), q the quantile of single runs' 503 fractions at the promised share of runs, as if they
+    were lognormal."""
+    assert slo.min_fraction_of_runs is not None
+    value, variance = _value_and_variance(runs.n_503, runs.n, CLUSTER)
+    deviation = math.sqrt(math.log1p(variance))
+    quantile = float(ndtri(slo.min_fraction_of_runs)) * deviation - deviation**2 / 2
+    return math.log(value / slo.max_fraction_503) + quantile
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """Paid replica-seconds of a run: the mean over a setting's runs and its standard error."""
+
+    mean_s: float
+    error_s: float
+
+    @classmethod
+    def of(cls, runs: Runs) -> Cost:
+        n = len(runs)
+        spread = float(runs.paid_s.std(ddof=1)) if n > 1 else 0.0
+        return cls(mean_s=float(runs.paid_s.mean()), error_s=spread / math.sqrt(n))
