@@ -1,12 +1,23 @@
-"""The capacity report of a run folder: reads its parts, writes report.html."""
+"""The capacity report of a run folder or of a plan folder: reads its parts, writes report.html."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from loadtest.runfolder import RunFolder
+from loadtest.runfolder import RunFolder, open_run_folder
 from planner.errors import InputError
+
+
+def write_report(path: Path) -> tuple[Path, str]:
+    """Write the report of a run or a plan: its path, and the verdict. A run without one is judged first."""
+    from planner.report.plan.folder import is_plan_folder, write_plan_report
+
+    if is_plan_folder(path):
+        return write_plan_report(path)
+    folder = open_run_folder(path)
+    validation = validation_of(folder)
+    return write_run_report(folder, validation), validation["verdict"]
 
 
 def write_run_report(

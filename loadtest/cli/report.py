@@ -1,4 +1,4 @@
-"""`surgeproof report`: the capacity report of a run."""
+"""`surgeproof report`: the capacity report of a run or of a plan."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from planner.cli.options import Output, OutputOption
 
 
 def command(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The run folder that a replay has written.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="RUN_OR_PLAN", help="The folder that a replay or `surgeproof plan` has written.")
+    ],
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Write RUN/report.html: what happened, how it compares with the prediction, and what every number means.
+    """Write report.html into a run or plan folder, so that a colleague can read it.
 
-    A run without a verdict is validated first.
+    Of a run: what happened, how it compares with the prediction, and what every number means; one without a verdict is
+    validated first. Of a plan: what it recommends, why, at what cost, and why not the others.
 
     Example: surgeproof report runs/quickstart-20261122-101500
     """
-    from loadtest.report import validation_of, write_run_report
-    from loadtest.runfolder import open_run_folder
+    from loadtest.report import write_report
     from planner.cli.output import emit_json
 
-    folder = open_run_folder(run)
-    validation = validation_of(folder)
-    path = write_run_report(folder, validation)
+    path, verdict = write_report(folder)
     if output is Output.JSON:
-        emit_json({"command": "report", "path": str(path), "verdict": validation["verdict"]})
+        emit_json({"command": "report", "path": str(path), "verdict": verdict})
     else:
-        print(f"Verdict: {validation['verdict']}")
+        print(f"Verdict: {verdict}")
         print(path)

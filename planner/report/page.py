@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 from datetime import datetime
-from pathlib import Path
 from typing import Any
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from planner.report import settings, tables, vocabulary
 from planner.report.data import RunReport
 from planner.report.figures import pictures
 from planner.report.findings import findings, promise
 from planner.report.numbers import bound, count, percent, time
+from planner.report.templates import rendered
 
 TEMPLATE = "page.html.j2"
 
 
 def render(report: RunReport) -> str:
     """The whole page."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(TEMPLATE).render(**_content(report))
+    return rendered(TEMPLATE, _content(report))
 
 
 def _content(report: RunReport) -> dict[str, Any]:
@@ -89,7 +80,7 @@ def _why_no_replicas(report: RunReport) -> str:
 def _background(report: RunReport) -> dict[str, Any]:
     deployment = report.scenario.deployment
     return {
-        "scenario": settings.scenario_rows(report),
+        "scenario": settings.run_rows(report),
         "settings": settings.setting_rows(deployment),
         "api": str(deployment.api),
         "rule": settings.rule_rows(report),

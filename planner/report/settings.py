@@ -9,7 +9,7 @@ import numpy as np
 
 from planner.assumptions import ASSUMPTIONS
 from planner.azureml import SETTINGS
-from planner.model import Api, Autoscaler, Deployment
+from planner.model import Api, Autoscaler, Deployment, Slo
 from planner.replicas import Sizing
 from planner.report.data import RunReport
 from planner.report.numbers import bound, interval, percent, plain, rate, time
@@ -122,29 +122,42 @@ def _sizing(scenario: Scenario, rps: float, request_s: float) -> Sizing:
     )
 
 
-def scenario_rows(report: RunReport) -> list[Row]:
-    """Traffic, service time, cold start and promise in words."""
-    scenario, slo = report.scenario, report.scenario.slo
+def run_rows(report: RunReport) -> list[Row]:
+    """The scenario of a run, with what its requests turned out to be."""
+    scenario, measured = report.scenario, report.summary["observed"].get("service_time_mean_s")
+    rows = scenario_rows(
+        scenario,
+        requests=f"{len(report.requests):,} requests in the plan of this run",
+        work=f"{time(measured)} on average in this run" if measured else None,
+    )
+    if scenario.slo is not None:
+        rows.append(Row("Promise (SLO)", "; ".join(promise_parts(scenario.slo))))
+    return rows
+
+
+def scenario_rows(scenario: Scenario, *, requests: str, work: str | None = None) -> list[Row]:
+    """Traffic, service time and cold start in words. requests, work: what is known of the first two."""
     warm_up = f"the first {time(scenario.warm_up_s)} are left out of every statistic" if scenario.warm_up_s else ""
-    measured = report.summary["observed"].get("service_time_mean_s")
-    rows = [
+    return [
         Row("Length", time(scenario.duration_s), warm_up),
-        Row("Traffic", scenario.arrivals.describe(), f"{len(report.requests):,} requests in the plan of this run"),
+        Row("Traffic", scenario.arrivals.describe(), requests),
         Row(
             "Service time",
             scenario.service_time.describe(),
-            "the work of one request in a replica" + (f"; {time(measured)} on average in this run" if measured else ""),
+            "the work of one request in a replica" + (f"; {work}" if work else ""),
         ),
         Row("Cold start", scenario.cold_start.describe(), "from the creation of a replica until it is ready"),
     ]
-    if slo is not None:
-        parts = [f"at most {bound(slo.max_fraction_503)} of the requests get 503"]
-        if slo.p99_latency_s is not None:
-            parts.append(f"99\u00a0% of the 200 answers within {time(slo.p99_latency_s)}")
-        if slo.min_fraction_of_runs is not None:
-            parts.append(f"at least {bound(slo.min_fraction_of_runs)} of single runs keep the share of 503s")
-        rows.append(Row("Promise (SLO)", "; ".join(parts)))
-    return rows
+
+
+def promise_parts(slo: Slo) -> list[str]:
+    """What is promised, part by part."""
+    parts = [f"at most {bound(slo.max_fraction_503)} of the requests get 503"]
+    if slo.p99_latency_s is not None:
+        parts.append(f"99\u00a0% of the 200 answers within {time(slo.p99_latency_s)}")
+    if slo.min_fraction_of_runs is not None:
+        parts.append(f"at least {bound(slo.min_fraction_of_runs)} of single runs keep the share of 503s")
+    return parts
 
 
 def assumption_rows(scenario: Scenario) -> list[Row]:
