@@ -16,6 +16,7 @@ from planner import __version__
 COMMANDS = {
     "replicas": ("planner.cli.replicas", "The published sizing rule, and the 503s it leaves under Poisson arrivals."),
     "simulate": ("planner.cli.simulate", "Predicts 503s, latency, replicas and cost of a scenario, with intervals."),
+    "plan": ("planner.cli.plan", "Finds the cheapest settings that keep the SLO, and says why not the others."),
     "lab": ("loadtest.cli.lab", "Serves a scenario's endpoint on this machine, with azureml-fe's behaviour."),
     "replay": ("loadtest.cli.replay", "Sends a scenario's requests to an endpoint at their real times, with Locust."),
     "replay-worker": ("loadtest.cli.replay_worker", "Sends a share of a replay that another machine leads."),
@@ -25,6 +26,7 @@ COMMANDS = {
     "report": ("loadtest.cli.report", "Writes the capacity report of a run."),
     "run": ("loadtest.cli.run", "All of it against the lab: simulate, lab, replay, validate, report."),
     "selftest": ("loadtest.cli.selftest", "Measures the rates to which this machine's send times can be trusted."),
+    "export": ("planner.cli.export", "Prints a plan's recommended settings, ready to apply to Azure ML."),
     "scenarios": ("planner.cli.scenarios", "Lists the scenarios that come with Surgeproof."),
     "schema": ("planner.cli.schema", "Prints the JSON Schema of scenario files."),
 }
