@@ -23,8 +23,8 @@ FRESH = 1 << 32
 BLOCK = 1 << 20
 """Replicates set apart for each confirmation."""
 
-FIRST_RUNS = 75
-"""Below 73 runs without a single one above the SLO, `runs: 95%` cannot be decided."""
+FIRST_RUNS, FIRST_RUNS_FOR_SHARE = 50, 75
+"""Runs at the first look. Below 73 without a single one above the SLO, `runs: 95%` cannot be decided."""
 
 GROWTH = 1.5
 MOST_RUNS = 20_000
@@ -56,16 +56,17 @@ def confirm(
     *,
     attempt: int,
     advance: Callable[[], None],
-    first_runs: int = FIRST_RUNS,
+    first_runs: int | None = None,
     until: Callable[[Verdict], bool] = lambda verdict: verdict.word is not VerdictWord.UNDECIDED,
 ) -> Confirmation:
     """Fresh runs of a setting, GROWTH times as many at each look, until the verdict is there or MOST_RUNS are done."""
     changed = with_setting(scenario, setting)
     run = partial(simulate_replicate, changed, bin_s=scenario.duration_s)
     first = FRESH + BLOCK * attempt
-    most = int(min(MOST_RUNS, max(FIRST_RUNS, MOST_REQUESTS / max(scenario.arrivals.expected_count, 1.0))))
+    least = FIRST_RUNS if slo.min_fraction_of_runs is None else FIRST_RUNS_FOR_SHARE
+    most = int(min(MOST_RUNS, max(least, MOST_REQUESTS / max(scenario.arrivals.expected_count, 1.0))))
     results: list[ReplicateResult] = []
-    goal = min(first_runs, most)
+    goal = min(first_runs or least, most)
     while True:
         for result in executor.in_order(run, range(first + len(results), first + goal)):
             results.append(result)

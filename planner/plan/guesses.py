@@ -16,8 +16,9 @@ from planner.plan.settings import Setting
 from planner.plan.surrogate import Fit, Guess, Surrogate
 from planner.plan.tally import INDIFFERENCE
 
-LOWEST, HIGHEST = -3.0, 3.5
-"""log(ratio / bound) is cut here: what is twenty times off the bound need not be told from a thousand times."""
+LOWEST = -3.0
+"""log(ratio / bound) is cut here: what is a twentieth of the bound need not be told from a thousandth, which few runs
+can."""
 
 REFIT = 1.3
 """Growth of the number of simulated settings at which hyperparameters are fitted anew."""
@@ -76,9 +77,9 @@ class Guesses:
             good &= surrogate.draws(self.x[top], normals) < limit
         return float(good.any(axis=1).mean())
 
-    def of(self, setting: Setting) -> tuple[tuple[Guess, ...], Guess, int]:
-        """The guesses of all parts and of the cost, and the place of a setting in their arrays."""
-        return self.parts, self.log_cost, self.settings.index(setting)
+    def cost_s(self, setting: Setting, coordinates: Mapping[Setting, FloatArray]) -> float:
+        """The guessed mean of the paid replica-seconds of any setting."""
+        return math.exp(float(self.surrogates[-1].guess(coordinates[setting][None, :]).mean[0]))
 
 
 def guess_all(
@@ -96,7 +97,7 @@ def guess_all(
     fits = fits or [None] * (len(known[0].ratios) + 1)
     surrogates = []
     for part in range(len(known[0].ratios)):
-        values = np.clip([a.ratios[part].smooth for a in known], LOWEST, HIGHEST)
+        values = np.maximum([a.ratios[part].smooth for a in known], LOWEST)
         errors = np.array([a.smooth_errors[part] for a in known])
         surrogates.append(Surrogate(x, np.asarray(values), errors, runs, fits[part]))
     costs = np.log([a.cost.mean_s for a in known])

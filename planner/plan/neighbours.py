@@ -34,6 +34,17 @@ class Neighbours:
             found += [self._at[name, line, v] for v in (*values[max(0, i - 1) : i], *values[i + 1 : i + 2])]
         return list(dict.fromkeys(found))
 
+    def lines(self, setting: Setting) -> list[list[Setting]]:
+        """From a setting away, in both directions of each field, the nearest first."""
+        found = []
+        for name in FIELDS:
+            line, value = _line(name, setting)
+            values = self._lines[name, line]
+            i = bisect_left(values, value)
+            for away in (values[:i][::-1], values[i + 1 :]):
+                found.append([self._at[name, line, v] for v in away])
+        return found
+
 
 def _line(name: str, setting: Setting) -> tuple[Setting, int]:
     """What a setting has in common with those on one line with it, and its place there."""

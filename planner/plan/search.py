@@ -33,7 +33,7 @@ from planner.scenario import Scenario
 from planner.sim.replications import Executor
 
 FIRST_REQUESTS = 4e5
-FIRST_RUNS = (4, 20)
+FIRST_RUNS = (2, 20)
 """Runs of a setting when it is first simulated: as many as make FIRST_REQUESTS, within these bounds."""
 
 FIRST_SETTINGS = 8
@@ -241,7 +241,7 @@ class Search:
             if new:  # one of them may take its place
                 doubtful = [(doubt, s) for doubt, s in doubtful if s != self._best.setting]
             else:
-                new = [s for s in self._neighbours.of(self._best.setting) if s not in self.pool]
+                new = self._beside_best(self._best.setting, bound_s)
         wanted = [(setting, self._first_runs) for setting in new]
         more = doubtful[: CONTENDERS if self._best is not None else HOPES]
         return wanted + [(s, math.ceil(GROWTH * self.pool.count(s))) for _, s in more]
@@ -252,6 +252,15 @@ class Search:
 
     def _cheaper_bound_s(self, cost_s: float, strictness: float) -> float:
         return cheaper_bound_s(cost_s, self.scenario.duration_s, strictness)
+
+    def _beside_best(self, best: Setting, bound_s: float) -> list[Setting]:
+        """One step away from the best, and on each line through it the first that would be cheap enough to matter."""
+        assert self._guesses is not None
+        near = self._neighbours.of(best)
+        for line in self._neighbours.lines(best):
+            cheap = (s for s in line if s in self.pool or self._guesses.cost_s(s, self._coordinates) < bound_s)
+            near += [s for s in [next(cheap, None)] if s is not None]
+        return [s for s in dict.fromkeys(near) if s not in self.pool]
 
     def _is_too_doubtful(self) -> bool:
         """Many small chances may add up; then smaller ones are looked at."""
