@@ -130,11 +130,13 @@ def compared(found: Found, setting: Setting, best: Entry | None) -> Entry:
 def why_not(found: Found, other: Entry, best: Entry) -> str:
     """One sentence with the numbers."""
     here, there = best.replica_hours.value, other.replica_hours.value
-    more = f"{abs(there / here - 1):.1%}".replace("%", " %")
-    price = f"costs {more} {'more' if there > here else 'less'} ({there:.4g} against {here:.4g} replica-hours)"
+    more = "more" if there > here else "less"
+    price = f"costs {percent(abs(there / here - 1))} {more} ({there:.4g} against {here:.4g} replica-hours)"
     if other.verdict.word is VerdictWord.PASS:
         if there > here:
             return f"keeps the promise, but {price}"
+        if found.over_worlds:
+            return f"keeps the promise with every input at its mid and {price}; the plan is for all worlds"
         within = there >= cheaper_bound_s(here, found.scenario.duration_s / 3600)
         return f"keeps the promise in the runs of the search and {price}" + (
             ", which is within the tolerance" if within else ""

@@ -163,4 +163,6 @@ def plan_worlds(
 
 def with_choice(found: Found, chosen: Setting) -> Found:
     """The search in the mid world, with the robust choice in place of its own."""
-    return dataclasses.replace(found, best=chosen, probability=None, assessed=assess(found.pool, found.slo))
+    return dataclasses.replace(
+        found, best=chosen, probability=None, over_worlds=True, assessed=assess(found.pool, found.slo)
+    )

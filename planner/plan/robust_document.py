@@ -7,6 +7,7 @@ from typing import Any
 
 from planner.documents import estimate_document
 from planner.measures import fraction, mean
+from planner.percent import percent
 from planner.plan.answer import recommended
 from planner.plan.document import setting_document
 from planner.plan.robust import Candidate, Criterion, Planned
@@ -121,14 +122,14 @@ def _candidate_document(candidate: Candidate, is_chosen: bool, criterion: Criter
 
 
 def _reason(candidate: Candidate, is_chosen: bool, criterion: Criterion, kept_in: float) -> str:
-    kept = f"kept in {candidate.kept_share:.0%} of the worlds".replace("%", " %")
+    kept = f"kept in {percent(candidate.kept_share)} of the worlds"
     if criterion is Criterion.LEAST_REGRET:
         said = f"largest regret {candidate.largest_regret_hours:.4g} replica-hours, {kept}"
         return f"{said}: the least" if is_chosen else said
     if is_chosen:
         return f"{kept}, {candidate.mean_hours:.4g} replica-hours on average: the cheapest of those"
     if candidate.kept_share < kept_in:
-        return f"{kept}, wanted {kept_in:.0%}".replace("%", " %")
+        return f"{kept}, wanted {percent(kept_in)}"
     return f"{kept}, but {candidate.mean_hours:.4g} replica-hours on average"
 
 
@@ -140,11 +141,10 @@ def _sentence(
     kept_in: float,
 ) -> str:
     counted = sum(each.world.counts for each in planned)
-    wanted = f"{kept_in:.0%}".replace("%", " %")
+    wanted = percent(kept_in)
     if chosen is None:
         most = max((c.kept_share for c in found), default=0.0)
-        best = f"{most:.0%}".replace("%", " %")
-        return f"No setting keeps the promise in {wanted} of the {counted} worlds; the best does in {best}."
+        return f"No setting keeps the promise in {wanted} of the {counted} worlds; the best does in {percent(most)}."
     kept = sum(k and each.world.counts for k, each in zip(chosen.kept, planned, strict=True))
     aim = f"wanted {wanted}" if criterion is Criterion.KEPT else "chosen by least regret"
     return (

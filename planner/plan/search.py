@@ -114,6 +114,8 @@ class Found:
     """What interrupted it."""
     probability: float | None
     """That the best one keeps the promise and is within the tolerance of the cheapest."""
+    over_worlds: bool = False
+    """The best one was chosen over many worlds, of which this is one."""
 
     @property
     def is_hopeless(self) -> bool:
