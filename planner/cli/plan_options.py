@@ -89,7 +89,7 @@ def check_modes(
         raise InputError("--exhaustive searches everything and --as-is nothing: give one of them")
     if replications is not None and not (exhaustive or as_is):
         raise InputError(
-            f"--replications = {replications}, only used with --exhaustive and --as-is: a search knows by itself how often"
+            f"--replications = {replications}, only used with --exhaustive and --as-is: a search decides by itself"
         )
     if max_requests is not None and (exhaustive or as_is):
         raise InputError(f"--max-requests = {max_requests}, only used by the search, not with --exhaustive or --as-is")

@@ -36,7 +36,7 @@ from planner.plan.robust import (
 from planner.plan.robust_document import robust_document
 from planner.plan.search import DEFAULT_MOST_REQUESTS, Found, Search, Stopped
 from planner.plan.settings import Setting
-from planner.plan.space import Ranges, only, space_of
+from planner.plan.space import Ranges, Space, among, space_of
 from planner.scenario import Scenario
 from planner.scenario_file.scaling import scaled_trace
 from planner.scenario_file.worlds import in_world
@@ -110,14 +110,15 @@ class _Planning:
         """The search, and what it says of the worlds if any input is uncertain."""
         wanted, mid = self._wanted, self.mid
         if wanted.as_is or wanted.exhaustive_runs is not None:
-            space = only(Setting.of(mid.deployment)) if wanted.as_is else self._space(mid)
+            own = [Setting.of(mid.deployment)]
+            space = among(mid, self._slo, own) if wanted.as_is else self._space(mid)
             runs = wanted.exhaustive_runs or DEFAULT_REPLICATIONS
             return exhaustive(mid, self._slo, space, self._executor, runs, watch=watch), None
         if not self._scenario.uncertain:
             return self._searched(mid, watch, quick=False), None
         return self._over_worlds(watch)
 
-    def _space(self, scenario: Scenario) -> Any:
+    def _space(self, scenario: Scenario) -> Space:
         return space_of(scenario, self._slo, self._wanted.ranges)
 
     def _searched(self, scenario: Scenario, watch: Watch, *, quick: bool) -> Found:

@@ -58,6 +58,9 @@ class Rejected:
 def recommended(found: Found) -> tuple[PlanWord, Entry | None]:
     """The setting to apply, by its fresh runs; None where nothing keeps the promise or nobody knows."""
     if found.best is None:
+        close = [c for c in found.confirmations if c.verdict.word is VerdictWord.UNDECIDED]
+        if close:
+            return PlanWord.UNDECIDED, _confirmed(found, min(close, key=lambda c: c.measures.replica_hours.value))
         return (PlanWord.INFEASIBLE if found.is_hopeless else PlanWord.UNDECIDED), None
     last = found.confirmations[-1] if found.confirmations else None
     if last is None or last.setting != found.best:

@@ -27,6 +27,9 @@ FIRST_RUNS, FIRST_RUNS_FOR_SHARE = 50, 75
 """Runs at the first look. Below 73 without a single one above the SLO, `runs: 95%` cannot be decided."""
 
 GROWTH = 1.5
+CLOSE_RUNS, CLOSE_GROWTH = 500, 8
+"""From so many runs on it ends undecided where so many times as many would not decide."""
+
 MOST_RUNS = 20_000
 MOST_REQUESTS = 4e8
 
@@ -57,7 +60,6 @@ def confirm(
     attempt: int,
     advance: Callable[[], None],
     first_runs: int | None = None,
-    until: Callable[[Verdict], bool] = lambda verdict: verdict.word is not VerdictWord.UNDECIDED,
 ) -> Confirmation:
     """Fresh runs of a setting, GROWTH times as many at each look, until the verdict is there or MOST_RUNS are done."""
     changed = with_setting(scenario, setting)
@@ -73,7 +75,7 @@ def confirm(
             advance()
         measures = measure(changed, results)
         verdict = judge(slo, measures)
-        if until(verdict) or goal >= most:
+        if verdict.word is not VerdictWord.UNDECIDED or goal >= most or _is_too_close(measures, slo):
             return Confirmation(
                 setting=setting,
                 measures=measures,
@@ -82,6 +84,15 @@ def confirm(
                 keeps=_keeps(results, slo),
             )
         goal = min(most, math.ceil(GROWTH * goal))
+
+
+def _is_too_close(measures: Measures, slo: Slo) -> bool:
+    """Whether the fraction of 503s lies so near its bound that even many more runs would probably not decide."""
+    estimate = measures.fraction_503
+    if measures.replications < CLOSE_RUNS or not estimate.resolved or not 0 < estimate.low <= estimate.high:
+        return False
+    half_width = math.log(estimate.high / estimate.low) / 2
+    return abs(math.log(estimate.value / slo.max_fraction_503)) < half_width / math.sqrt(CLOSE_GROWTH)
 
 
 def _keeps(results: list[ReplicateResult], slo: Slo) -> float:

@@ -31,7 +31,9 @@ def observe(scenario: Scenario, slo: Slo, task: tuple[Setting, int]) -> Observed
     """One replicate of the scenario with other settings. task: the settings, the number of the replicate."""
     setting, replicate = task
     # One bin: what is counted over time is not asked for.
-    return observed(simulate_replicate(with_setting(scenario, setting), replicate, bin_s=scenario.duration_s), slo)
+    seen = observed(simulate_replicate(with_setting(scenario, setting), replicate, bin_s=scenario.duration_s), slo)
+    # No more replicas start than may exist: a max_replicas below the initial ones changes the run, too.
+    return seen._replace(peak_unclamped=max(seen.peak_unclamped, scenario.deployment.initial_replicas or 0))
 
 
 def observed(result: ReplicateResult, slo: Slo) -> Observed:

@@ -21,7 +21,7 @@ from enum import StrEnum
 import numpy as np
 
 from planner.errors import WorkersLostError
-from planner.model import FloatArray, Slo
+from planner.model import FloatArray, ScaleStep, Slo
 from planner.plan.assessment import Assessed, assess, cheaper_bound_s
 from planner.plan.confirmation import Confirmation, confirm
 from planner.plan.guesses import Guesses, guess_all
@@ -68,8 +68,10 @@ HOPELESS = 1e-3
 GROWTH = 2.0
 
 STRICT = 0.25
+STRICT_GROWTH = 2.0
 STRICT_REQUESTS = 1e8
-"""Up to so many requests a quarter of the tolerance is asked for: where that is cheap, a plan exceeds its promise."""
+"""Once it is decided within the tolerance, a quarter of it is asked for, up to so many times the requests until then and
+at most so many: where it is cheap, a plan is better than promised."""
 
 MOST_ROUNDS = 400
 DEFAULT_MOST_REQUESTS = 5_000_000_000
@@ -145,6 +147,7 @@ class Search:
         self.pool = Pool(scenario, slo, executor, self._tell)
         self._most_requests = most_requests
         self._is_quick = quick
+        self._strict_until = 0.0
         self._watch = watch
         self._first_runs = _first_runs(scenario)
         self._best: Assessed | None = None
@@ -189,6 +192,8 @@ class Search:
             while not wanted and self._is_too_doubtful():
                 self._unlikely /= 3
                 wanted = self._wanted()
+            if not wanted and self._becomes_strict():
+                continue
             if not wanted:
                 if self._best is None or self._is_quick or self._confirmed():
                     return Stopped.DECIDED
@@ -250,7 +255,14 @@ class Search:
 
     @property
     def _strictness(self) -> float:
-        return STRICT if self.pool.requests < STRICT_REQUESTS and not self._is_quick else 1.0
+        return STRICT if self.pool.requests < self._strict_until else 1.0
+
+    def _becomes_strict(self) -> bool:
+        """At the first decision, where more is affordable."""
+        if self._is_quick or self._best is None or self._strict_until > 0:
+            return False
+        self._strict_until = min(STRICT_GROWTH * self.pool.requests, STRICT_REQUESTS)
+        return self._strictness < 1.0
 
     def _cheaper_bound_s(self, cost_s: float, strictness: float) -> float:
         return cheaper_bound_s(cost_s, self.scenario.duration_s, strictness)
@@ -338,10 +350,16 @@ def probability_of(
 
 
 def least_cost_s(setting: Setting, scenario: Scenario) -> float:
-    """No run pays less: min_replicas exist from the first tick on, from the start unless fewer are initial."""
-    deployment = scenario.deployment
-    starts_below = deployment.initial_replicas is not None and deployment.initial_replicas < setting.min_replicas
-    return setting.min_replicas * max(0.0, scenario.duration_s - (deployment.refresh_period_s if starts_below else 0.0))
+    """No run pays less: min_replicas exist from the start or, where fewer are initial, from the first tick on, with
+    `scale_step: one` one more each tick."""
+    deployment, duration_s = scenario.deployment, scenario.duration_s
+    initial = setting.min_replicas if deployment.initial_replicas is None else deployment.initial_replicas
+    missing, period_s = max(0, setting.min_replicas - initial), deployment.refresh_period_s
+    late_s = missing * min(period_s, duration_s)
+    if deployment.scale_step is ScaleStep.ONE:
+        in_time = min(missing, int(duration_s / period_s))
+        late_s = in_time * (in_time + 1) / 2 * period_s + (missing - in_time) * duration_s
+    return setting.min_replicas * duration_s - late_s
 
 
 def first_design(space: Space) -> list[Setting]:

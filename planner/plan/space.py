@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,9 +76,15 @@ def space_of(scenario: Scenario, slo: Slo, ranges: Ranges) -> Space:
     )
 
 
-def only(setting: Setting) -> Space:
-    """One setting."""
-    return Space(settings=(setting,), likely=setting.max_replicas, most_replicas=setting.max_replicas, is_limited=True)
+def among(scenario: Scenario, slo: Slo, settings: Sequence[Setting]) -> Space:
+    """Given settings, and no others."""
+    at_work = min(min(s.max_concurrent, s.worker_count) for s in settings)
+    return Space(
+        settings=tuple(sorted(set(settings))),
+        likely=_needed(scenario, slo, at_work),
+        most_replicas=max(s.max_replicas for s in settings),
+        is_limited=True,
+    )
 
 
 def busiest_rps(scenario: Scenario) -> float:
@@ -98,8 +105,8 @@ def _of_one_size(scenario: Scenario, slo: Slo, ranges: Ranges, size: int) -> tup
     workers = deployment.worker_count if ranges.max_concurrent is None else size
     at_work = min(size, workers)
     needed = _needed(scenario, slo, at_work)
-    fewest = max(1, math.floor(0.5 * _mean_load(scenario) / at_work))
     most = min(MOST_REPLICAS, math.ceil(ROOM * needed) + 2)
+    fewest = max(1, min(most, math.floor(0.5 * _mean_load(scenario) / at_work)))
     if deployment.autoscaler is Autoscaler.FIXED:
         counts = ranges.max_replicas or tuple(range(1, most + 1))
         return [Setting(c, c, deployment.target_utilization_percent, size, workers) for c in counts], needed
