@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 BENCH_STAMP := $(VENV)/.installed-bench
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --require-hashes
 
-.PHONY: demo test test-long test-statistical verify check format bench bench-memory bench-replay schema figures clean requirements
+.PHONY: demo test test-long test-statistical verify check format bench bench-memory bench-replay bench-plan schema figures clean requirements
 
 demo: $(STAMP)  ## sets up what it needs and runs the main job on the quickstart scenario
 	$(BIN)/surgeproof run quickstart
@@ -41,6 +41,9 @@ bench-memory: $(STAMP)  ## peak memory of a billion requests (minutes)
 
 bench-replay: $(STAMP)  ## send times beside a bare timer loop and Locust's own ways, in one run (half an hour)
 	$(BIN)/python -m tests.benchmarks.replay
+
+bench-plan: $(STAMP)  ## requests of a plan beside exhaustive search, and the time for an hour of traffic (half an hour)
+	$(BIN)/python -m tests.benchmarks.planning
 
 schema: $(STAMP)  ## writes the JSON Schema that editors read
 	$(BIN)/surgeproof schema > scenarios/scenario.schema.json
