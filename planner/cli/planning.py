@@ -17,6 +17,7 @@ from planner.cli.simulation import prepare_simulator
 from planner.errors import InputError, StoppedByLimit, WorkersLostError
 from planner.executors import executor_for
 from planner.model import Slo
+from planner.plan.answer import look_at_neighbours
 from planner.plan.confirmation import BLOCK, FRESH, confirm
 from planner.plan.document import plan_document
 from planner.plan.exhaustive import exhaustive
@@ -77,6 +78,8 @@ def make_plan(scenario: Scenario, wanted: Wanted) -> dict[str, Any]:
         planning = _Planning(planned, slo, wanted, executor)
         with watching(scenario.deployment.autoscaler) as watch:
             found, robust = planning.run(watch)
+            if found.ended_by is None:
+                look_at_neighbours(found)
             said = {"seconds": watch.seconds, "best_after": watch.best_after}
         document = plan_document(
             found,

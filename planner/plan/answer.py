@@ -116,6 +116,22 @@ def entry(found: Found, setting: Setting, reason: str | None = None) -> Entry:
     )
 
 
+NEIGHBOUR_RUNS = 100
+NEIGHBOUR_REQUESTS = 3e7
+"""Runs of each neighbour, or as many as make so many requests together: a reader asks first why not one less."""
+
+
+def look_at_neighbours(found: Found) -> None:
+    """Simulate the neighbours of the recommended setting often enough to say what they are worth."""
+    _, best = recommended(found)
+    if best is None:
+        return
+    near = Neighbours(found.space.settings).of(best.setting)
+    affordable = NEIGHBOUR_REQUESTS / max(1.0, len(near) * found.scenario.arrivals.expected_count)
+    runs = int(min(NEIGHBOUR_RUNS, max(2.0, affordable)))
+    found.pool.extend([(setting, max(runs, found.pool.count(setting))) for setting in near])
+
+
 def neighbours(found: Found, best: Entry) -> list[Entry]:
     """The settings one step away that were simulated, each with why it was not taken."""
     near = Neighbours(found.space.settings).of(best.setting)
@@ -229,18 +245,18 @@ class Map:
 
 
 def heat_map(found: Found, center: Setting) -> Map | None:
-    """None without guesses or where nothing varies."""
-    if found.guesses is None:
-        return None
-    cut = [
+    """At its max_replicas, or the next that is searched with more than one min. None without guesses, under `fixed`."""
+    alike = [
         s
         for s in found.space.settings
-        if (s.max_replicas, s.max_concurrent, s.worker_count)
-        == (center.max_replicas, center.max_concurrent, center.worker_count)
+        if (s.max_concurrent, s.worker_count) == (center.max_concurrent, center.worker_count)
         and s.min_replicas < s.max_replicas
     ]
-    if not cut:
+    if found.guesses is None or not alike:
         return None
+    maxima = sorted({s.max_replicas for s in alike})
+    at = next((m for m in maxima if m >= center.max_replicas), maxima[-1])
+    cut = [s for s in alike if s.max_replicas == at]
     minima, targets = sorted({s.min_replicas for s in cut}), sorted({s.target_percent for s in cut})
     guess = found.guesses.surrogates[0].guess(np.array([found.coordinates[s] for s in cut]))
     values: dict[tuple[int, int], tuple[float, bool]] = {}
@@ -256,7 +272,7 @@ def heat_map(found: Found, center: Setting) -> Map | None:
             runs = found.pool.runs(known)
             values[s.min_replicas, s.target_percent] = float(runs.n_503.sum() / max(runs.n.sum(), 1.0)), True
     return Map(
-        max_replicas=center.max_replicas,
+        max_replicas=at,
         min_replicas=minima,
         target_percent=targets,
         fraction_503=[[values.get((m, t), (None, False))[0] for t in targets] for m in minima],

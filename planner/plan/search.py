@@ -70,8 +70,8 @@ GROWTH = 2.0
 STRICT = 0.25
 STRICT_GROWTH = 2.0
 STRICT_REQUESTS = 1e8
-"""Once it is decided within the tolerance, a quarter of it is asked for, up to so many times the requests until then and
-at most so many: where it is cheap, a plan is better than promised."""
+"""Once it is decided within the tolerance, a quarter of it is asked for, up to so many times the requests until then
+and at most so many: where it is cheap, a plan is better than promised."""
 
 MOST_ROUNDS = 400
 DEFAULT_MOST_REQUESTS = 5_000_000_000
