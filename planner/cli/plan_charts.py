@@ -49,6 +49,7 @@ def show_frontier(document: dict[str, Any]) -> None:
 def _hours(estimate: dict[str, Any]) -> str:
     """7.10 ±0.03."""
     half = max(estimate["high"] - estimate["value"], estimate["value"] - estimate["low"])
+    half = 0.0 if half < 1e-9 * abs(estimate["value"]) else half  # what floats leave of sums that are equal
     return f"{plain(estimate['value'])} ±{half:.1g}"
 
 

@@ -73,6 +73,12 @@ STRICT_REQUESTS = 1e8
 """Once it is decided within the tolerance, a quarter of it is asked for, up to so many times the requests until then
 and at most so many: where it is cheap, a plan is better than promised."""
 
+CLOSER = 3
+CLOSER_RUNS = 75
+CLOSER_REQUESTS = 3e7
+"""Before the confirmation, so many cheaper settings within the tolerance that may keep the promise get so many runs, if
+these make no more requests: nobody wants to hear that one was undecided."""
+
 MOST_ROUNDS = 400
 DEFAULT_MOST_REQUESTS = 5_000_000_000
 
@@ -148,6 +154,7 @@ class Search:
         self._most_requests = most_requests
         self._is_quick = quick
         self._strict_until = 0.0
+        self._has_looked_closer = False
         self._watch = watch
         self._first_runs = _first_runs(scenario)
         self._best: Assessed | None = None
@@ -194,6 +201,7 @@ class Search:
                 wanted = self._wanted()
             if not wanted and self._becomes_strict():
                 continue
+            wanted = wanted or self._closer()
             if not wanted:
                 if self._best is None or self._is_quick or self._confirmed():
                     return Stopped.DECIDED
@@ -283,6 +291,23 @@ class Search:
 
     def _bound_s(self) -> float:
         return math.inf if self._best is None else self._cheaper_bound_s(self._best.cost.mean_s, self._strictness)
+
+    def _closer(self) -> list[tuple[Setting, int]]:
+        """The cheaper settings that a reader would ask about; once."""
+        if self._best is None or self._is_quick or self._has_looked_closer:
+            return []
+        self._has_looked_closer = True
+        cost_s = self._best.cost.mean_s
+        cheaper = [
+            a
+            for a in self._assessed.values()
+            if a.cost.mean_s < cost_s and a.keeps >= 0.5 and not self._is_refuted(a.setting)
+        ]
+        chosen = sorted(cheaper, key=lambda a: (a.cost.mean_s, a.setting))[:CLOSER]
+        missing = {a.setting: CLOSER_RUNS - self.pool.count(a.setting) for a in chosen}
+        if sum(missing.values()) * self.scenario.arrivals.expected_count > CLOSER_REQUESTS:
+            return []
+        return [(setting, CLOSER_RUNS) for setting, runs in missing.items() if runs > 0]
 
     def _doubts(self, bound_s: float) -> list[tuple[float, Setting]]:
         """Simulated settings whose own runs leave a doubt that matters, with how much."""
