@@ -13,6 +13,7 @@ from planner.measures import fraction, mean
 from planner.model import Autoscaler, Estimate
 from planner.percent import percent
 from planner.plan.search import Progress
+from planner.plan.settings import Setting
 
 EVERY_S = 0.2
 ANSWER_AFTER_S = 30.0
@@ -41,27 +42,26 @@ class Watch:
             self._bar.update(
                 self._task, completed=progress.settled, total=progress.settings, description=self._text(progress)
             )
-        if self.seconds >= ANSWER_AFTER_S and not self.best_after and progress.best is not None:
+        if self.seconds >= ANSWER_AFTER_S and not self.best_after and progress.pool.settings:
             self._say_best(progress)
 
     def _text(self, progress: Progress) -> str:
         done = f"{self.label}{progress.simulated} settings simulated, {progress.requests / 1e6:,.0f} M requests"
-        return done if progress.best is None else f"{done}; best so far {self._best(progress)}"
+        return done if progress.best is None else f"{done}; best so far {self._said(progress, progress.best.setting)}"
 
-    def _best(self, progress: Progress) -> str:
-        assert progress.best is not None
-        setting = progress.best.setting
-        fraction_503, hours = _estimates(progress)
+    def _said(self, progress: Progress, setting: Setting) -> str:
+        fraction_503, hours = _estimates(progress, setting)
         return f"{setting.text(self._autoscaler)}: 503s {_interval(fraction_503)}, {hours.value:.4g} replica-hours"
 
     def _say_best(self, progress: Progress) -> None:
-        assert progress.best is not None
-        fraction_503, hours = _estimates(progress)
-        setting = progress.best.setting
+        """The best known, or where none is known to keep the promise the one with the fewest 503s."""
+        setting = _fewest_503s(progress) if progress.best is None else progress.best.setting
+        fraction_503, hours = _estimates(progress, setting)
         self.best_after.append(
             {
                 "seconds": self.seconds,
                 "requests": progress.requests,
+                "keeps_promise": progress.best is not None,
                 "autoscale_min_replicas": setting.min_replicas,
                 "autoscale_max_replicas": setting.max_replicas,
                 "autoscale_target_utilization": setting.target_percent,
@@ -69,9 +69,9 @@ class Watch:
                 "replica_hours": estimate_document(hours),
             }
         )
-        console.print(
-            f"After {self.seconds:.0f} s the best known: {self._best(progress)}. The search goes on.", markup=False
-        )
+        what = "none is known to keep the promise yet; the nearest" if progress.best is None else "the best known"
+        said = f"After {self.seconds:.0f} s {what}: {self._said(progress, setting)}. The search goes on."
+        console.print(said, markup=False, soft_wrap=True)
 
 
 @contextmanager
@@ -84,9 +84,12 @@ def watching(autoscaler: Autoscaler) -> Iterator[Watch]:
         yield Watch(autoscaler, bar, bar.add_task("planning", total=None))
 
 
-def _estimates(progress: Progress) -> tuple[Estimate, Estimate]:
-    assert progress.best is not None
-    runs = progress.pool.runs(progress.best.setting)
+def _fewest_503s(progress: Progress) -> Setting:
+    return min(progress.pool.settings, key=lambda setting: _estimates(progress, setting)[0].value)
+
+
+def _estimates(progress: Progress, setting: Setting) -> tuple[Estimate, Estimate]:
+    runs = progress.pool.runs(setting)
     return fraction(runs.n_503, runs.n), mean(runs.paid_s / 3600)
 
 

@@ -54,7 +54,7 @@ def draw_frontier(
     if frontier:
         line = [(point.hours, point.shown) for point in sorted(frontier, key=lambda point: point.hours)]
         artists += ax.plot(*zip(*line, strict=True), color=SKY, linewidth=1.2, zorder=2)
-        artists += _points(ax, frontier, color=BLUE, size=5.5, label="frontier: nothing is cheaper and better")
+        artists += _points(ax, frontier, color=BLUE, size=5.5, label="frontier")
     artists.append(
         ax.axhline(slo, color=VERMILLION, linewidth=1.3, linestyle=(0, (5, 2)), label=f"promised: {bound(slo)}")
     )
