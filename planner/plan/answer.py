@@ -185,7 +185,7 @@ def rejected(found: Found, best: Entry | None) -> Iterator[Rejected]:
     """Every setting that was searched and not taken, with its reason."""
     same = found.pool.same_runs(found.space.settings)
     autoscaler = found.scenario.deployment.autoscaler
-    places = {} if found.guesses is None else {s: i for i, s in enumerate(found.guesses.settings)}
+    screened = _screened(found, best)
     for setting in found.space.settings:
         if best is not None and setting in (best.setting, found.best):
             continue
@@ -194,8 +194,8 @@ def rejected(found: Found, best: Entry | None) -> Iterator[Rejected]:
         elif setting in same:
             reason = f"its runs are those of {same[setting].text(autoscaler)}: no tick wanted more replicas"
             yield Rejected(setting=setting, by="same_runs", reason=reason)
-        elif setting in places:
-            yield _guessed(found, setting, places[setting], best)
+        elif setting in screened:
+            yield screened[setting]
         else:
             yield _too_dear(found, setting, best)
 
@@ -211,26 +211,38 @@ def _too_dear(found: Found, setting: Setting, best: Entry | None) -> Rejected:
     )
 
 
-def _guessed(found: Found, setting: Setting, place: int, best: Entry | None) -> Rejected:
-    assert found.guesses is not None
-    part, log_cost = found.guesses.parts[0], found.guesses.log_cost
-    bound = found.slo.max_fraction_503
-    low, middle, high = (bound * math.exp(float(part.mean[place] + k * part.sd[place])) for k in (-1.96, 0.0, 1.96))
-    cost = [math.exp(float(log_cost.mean[place] + k * log_cost.sd[place])) / 3600 for k in (-1.96, 0.0, 1.96)]
-    said = (
-        f"guessed from {len(found.pool.settings)} simulated settings: 503s {percent(min(1.0, middle))} "
-        f"({percent(low)} to {percent(min(1.0, high))}), {cost[1]:.4g} replica-hours ({cost[0]:.4g} to {cost[2]:.4g})"
-    )
-    limit_s = math.inf if best is None else cheaper_bound_s(best.replica_hours.value * 3600, found.scenario.duration_s)
-    chance = float(found.guesses.likely(limit_s)[place])
-    is_examined = found.stopped is Stopped.DECIDED
+def _chance(probability: float) -> str:
+    return f"a chance of {percent(probability)}" if probability >= 1e-4 else "a chance below 0.01 %"
+
+
+def _screened(found: Found, best: Entry | None) -> dict[Setting, Rejected]:
+    """What the surrogate says of each setting that nobody has simulated."""
+    guesses = found.guesses
+    if guesses is None:
+        return {}
+    fraction_of, log_cost = guesses.parts[0], guesses.log_cost
+    spread = np.array([-1.96, 0.0, 1.96])[:, None]
+    fractions = found.slo.max_fraction_503 * np.exp(fraction_of.mean + spread * fraction_of.sd)
+    hours = np.exp(log_cost.mean + spread * log_cost.sd) / 3600
+    limit_s = math.inf
+    if best is not None:
+        limit_s = cheaper_bound_s(best.replica_hours.value * 3600, found.scenario.duration_s)
     aim = "keeps the promise" if best is None else "keeps the promise and is cheaper by more than the tolerance"
-    return Rejected(
-        setting=setting,
-        by="screening" if is_examined else "budget",
-        reason=f"{said}; a chance of {percent(chance)} that it {aim}"
-        + ("" if is_examined else ", not looked into before the search ended"),
-    )
+    is_done = found.stopped is Stopped.DECIDED
+    rows = zip(guesses.settings, np.minimum(fractions, 1.0).T, hours.T, guesses.likely(limit_s), strict=True)
+    return {
+        setting: Rejected(
+            setting=setting,
+            by="screening" if is_done else "budget",
+            reason=(
+                f"guessed from {len(found.pool.settings)} simulated settings: 503s {percent(float(f[1]))} "
+                f"({percent(float(f[0]))} to {percent(float(f[2]))}), {h[1]:.4g} replica-hours ({h[0]:.4g} to "
+                f"{h[2]:.4g}); {_chance(float(chance))} that it {aim}"
+                f"{'' if is_done else ', not looked into before the search ended'}"
+            ),
+        )
+        for setting, f, h, chance in rows
+    }
 
 
 @dataclass(frozen=True, kw_only=True)

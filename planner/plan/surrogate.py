@@ -26,6 +26,9 @@ SMALLEST_NOISE = 0.02
 
 TREND_VARIANCE = 9.0
 
+CHUNK = 20_000
+"""Points guessed at once, to bound the memory."""
+
 
 @dataclass(frozen=True)
 class Fit:
@@ -72,6 +75,11 @@ class Surrogate:
         return max(1.0, float(np.sqrt(np.mean(standardized**2))))
 
     def guess(self, x: FloatArray) -> Guess:
+        """At points x, shape (m, d)."""
+        pieces = [self._guess(x[i : i + CHUNK]) for i in range(0, max(1, len(x)), CHUNK)]
+        return Guess(np.concatenate([p.mean for p in pieces]), np.concatenate([p.sd for p in pieces]))
+
+    def _guess(self, x: FloatArray) -> Guess:
         cross = self._cross(x)
         mean = cross @ self._weights
         explained = np.einsum("ij,ji->i", cross, cho_solve(self._factor, cross.T))
