@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from planner.documents import estimate_document
-from planner.measures import fraction, mean
+from planner.measures import fraction, mean, share_of_runs
+from planner.model import Estimate
 from planner.percent import percent
 from planner.plan.answer import recommended
 from planner.plan.document import setting_document
@@ -33,7 +36,9 @@ def robust_document(
         "worlds": [_world_document(each, number, chosen) for number, each in enumerate(planned)],
         "inputs": worth,
         "matters_most": most if most is not None and ranges[most] > 0 else None,
-        "candidates": [_candidate_document(c, c is chosen, criterion, kept_in) for c in sorted(found, key=_by_cost)],
+        "candidates": [
+            _candidate_document(c, planned, c is chosen, criterion, kept_in) for c in sorted(found, key=_by_cost)
+        ],
         "sentence": _sentence(planned, found, chosen, criterion, kept_in),
     }
 
@@ -93,7 +98,7 @@ def _worth(given: UncertainInput, at: dict[float, Planned | None]) -> str:
             )
             continue
         before, after = _min_replicas(mid) or 0, _min_replicas(each) or 0
-        hours = f"{mid.best_hours:.4g} to {each.best_hours:.4g} replica-hours"
+        hours = f"{_hours(mid)} to {_hours(each)} replica-hours"
         word = "saves" if each.best_hours < mid.best_hours else "costs"
         moved = (
             "no replica"
@@ -101,7 +106,15 @@ def _worth(given: UncertainInput, at: dict[float, Planned | None]) -> str:
             else f"{abs(after - before)} replica{'s' if abs(after - before) > 1 else ''}"
         )
         parts.append(f"{change} {word} {moved} (min {before} to {after}, {hours})")
-    return f"{given.name}: {'; '.join(parts)}"
+    return f"{given.name.replace('_', ' ')}: {'; '.join(parts)}"
+
+
+def _hours(each: Planned) -> str:
+    """What a world's own plan costs, with the interval that the runs of the search leave."""
+    assert each.found.best is not None
+    cost = each.found.assessed[each.found.best].cost
+    low, high = ((cost.mean_s + k * cost.error_s) / 3600 for k in (-1.96, 1.96))
+    return f"{cost.mean_s / 3600:.4g}" + (f" ({low:.4g} to {high:.4g})" if cost.error_s > 0 else "")
 
 
 def _range(worth: dict[str, Any]) -> float:
@@ -110,27 +123,38 @@ def _range(worth: dict[str, Any]) -> float:
     return float("inf") if None in hours else max(hours) - min(hours)
 
 
-def _candidate_document(candidate: Candidate, is_chosen: bool, criterion: Criterion, kept_in: float) -> dict[str, Any]:
+def _candidate_document(
+    candidate: Candidate, planned: Sequence[Planned], is_chosen: bool, criterion: Criterion, kept_in: float
+) -> dict[str, Any]:
+    """The worlds are a sample too: share and mean have the intervals of so few."""
+    counted = np.array([each.world.counts for each in planned])
+    kept, hours = share_of_runs(np.array(candidate.kept)[counted]), mean(np.array(candidate.hours)[counted])
     return setting_document(candidate.setting) | {
         "worker_count": candidate.setting.worker_count,
         "kept_share": candidate.kept_share,
+        "kept_share_estimate": estimate_document(kept),
         "mean_replica_hours": candidate.mean_hours,
+        "replica_hours": estimate_document(hours) if hours.resolved else None,
         "largest_regret_replica_hours": candidate.largest_regret_hours,
         "is_recommended": is_chosen,
-        "reason": _reason(candidate, is_chosen, criterion, kept_in),
+        "reason": _reason(candidate, kept, hours, is_chosen, criterion, kept_in),
     }
 
 
-def _reason(candidate: Candidate, is_chosen: bool, criterion: Criterion, kept_in: float) -> str:
-    kept = f"kept in {percent(candidate.kept_share)} of the worlds"
+def _reason(
+    candidate: Candidate, kept: Estimate, hours: Estimate, is_chosen: bool, criterion: Criterion, kept_in: float
+) -> str:
+    said = f"kept in {percent(kept.value)} ({percent(kept.low)} to {percent(kept.high)}) of the worlds"
+    spread = f" ({hours.low:.4g} to {hours.high:.4g})" if hours.resolved else ""
+    cost = f"{hours.value:.4g}{spread} replica-hours on average"
     if criterion is Criterion.LEAST_REGRET:
-        said = f"largest regret {candidate.largest_regret_hours:.4g} replica-hours, {kept}"
-        return f"{said}: the least" if is_chosen else said
+        regret = f"largest regret {candidate.largest_regret_hours:.4g} replica-hours, {said}, {cost}"
+        return f"{regret}: the least" if is_chosen else regret
     if is_chosen:
-        return f"{kept}, {candidate.mean_hours:.4g} replica-hours on average: the cheapest of those"
+        return f"{said}, {cost}: the cheapest of those"
     if candidate.kept_share < kept_in:
-        return f"{kept}, wanted {percent(kept_in)}"
-    return f"{kept}, but {candidate.mean_hours:.4g} replica-hours on average"
+        return f"{said}, wanted {percent(kept_in)}; {cost}"
+    return f"{said}, but {cost}"
 
 
 def _sentence(

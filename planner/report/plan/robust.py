@@ -41,7 +41,8 @@ def input_rows(document: Document) -> list[tuple[str, ...]]:
 
 
 def _input_cell(given: Document, end: str) -> str:
-    value = f"{given[end]:g} {given['unit'] or ''}".strip()
+    unit = "rps" if given["unit"] == "requests per second" else given["unit"] or ""
+    value = f"{given[end]:g} {unit}".strip()
     hours = given[f"replica_hours_{end}"]
     return f"{value}: " + ("no plan" if hours is None else f"{plain(hours)} replica-hours")
 
