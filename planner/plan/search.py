@@ -66,6 +66,8 @@ HOPELESS = 1e-3
 """With no setting above it, nothing in the space keeps the promise."""
 
 GROWTH = 2.0
+SURE = 4
+"""Times the first runs that the nearest miss must have before nothing is said to keep the promise."""
 
 STRICT = 0.25
 STRICT_GROWTH = 2.0
@@ -103,7 +105,7 @@ class Progress:
     pool: Pool
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Found:
     """The result of a search; `planner.plan.answer` makes a plan of it."""
 
@@ -257,6 +259,8 @@ class Search:
                 doubtful = [(doubt, s) for doubt, s in doubtful if s != self._best.setting]
             else:
                 new = self._beside_best(self._best.setting, bound_s)
+        elif not new and not doubtful:
+            return self._beside_least_bad()
         wanted = [(setting, self._first_runs) for setting in new]
         more = doubtful[: CONTENDERS if self._best is not None else HOPES]
         return wanted + [(s, math.ceil(GROWTH * self.pool.count(s))) for _, s in more]
@@ -283,6 +287,13 @@ class Search:
             cheap = (s for s in line if s in self.pool or self._guesses.cost_s(s, self._coordinates) < bound_s)
             near += [s for s in [next(cheap, None)] if s is not None]
         return [s for s in dict.fromkeys(near) if s not in self.pool]
+
+    def _beside_least_bad(self) -> list[tuple[Setting, int]]:
+        """Before nothing is said to keep the promise: what is nearest to it often enough, and all its neighbours."""
+        nearest = min(self._assessed.values(), key=lambda a: (max(r.smooth for r in a.ratios), a.setting)).setting
+        wanted = [(s, self._first_runs) for s in self._neighbours.of(nearest) if s not in self.pool]
+        sure = SURE * self._first_runs
+        return wanted + ([(nearest, sure)] if self.pool.count(nearest) < sure else [])
 
     def _is_too_doubtful(self) -> bool:
         """Many small chances may add up; then smaller ones are looked at."""
@@ -398,7 +409,9 @@ def first_design(space: Space) -> list[Setting]:
         np.array([math.log(share * space.likely), math.log(room * space.likely)])
         for share, room in ((1.0, 1.0), (1.15, 1.15), (0.5, 1.1), (0.25, 1.1))
     ]
-    chosen: list[int] = []
+    safest = max(range(len(settings)), key=lambda i: (settings[i].min_replicas, settings[i].max_replicas, -i))
+    lowest = max(range(len(settings)), key=lambda i: (settings[i].max_replicas, -settings[i].target_percent, -i))
+    chosen = [safest, lowest]
     plain = np.log([(s.min_replicas, s.max_replicas) for s in settings])
     for goal in goals:
         distance = np.sum((plain - goal) ** 2, axis=1) + np.sum((x[:, 2:] - 0.7) ** 2, axis=1)
