@@ -25,6 +25,7 @@ def main(arguments: list[str] | None = None) -> None:
         if signal.getsignal(number) is not signal.SIG_IGN:  # `nohup` has said otherwise
             signal.signal(number, signal.default_int_handler)  # keeps what was measured, as Ctrl-C does
     guard_streams()
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # matrices here are small: threads would wait for each other
     gc.set_threshold(200_000, 20, 20)  # the imports of numba make no garbage: looking for it takes a tenth of the start
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 

