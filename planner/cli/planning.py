@@ -78,12 +78,11 @@ def make_plan(scenario: Scenario, wanted: Wanted) -> dict[str, Any]:
         planning = _Planning(planned, slo, wanted, executor)
         with watching(scenario.deployment.autoscaler) as watch:
             found, robust = planning.run(watch)
-            if found.ended_by is None:
-                look_at_neighbours(found)
+            found, limit = _look_closer(found, executor)
             said = {"seconds": watch.seconds, "best_after": watch.best_after}
         document = plan_document(
             found,
-            _binding(found, executor),
+            limit,
             price_per_replica_hour=wanted.price_per_replica_hour,
             slo_is_assumed=slo is ASSUMED_SLO,
         )
@@ -132,34 +131,31 @@ class _Planning:
     def _over_worlds(self, watch: Watch) -> tuple[Found, dict[str, Any] | None]:
         wanted, inputs = self._wanted, self._scenario.uncertain
 
+        done: list[Found] = []
+
         def search(world: World, number: int, of: int) -> Found:
             watch.label = f"world {number} of {of}: "
             found = self._searched(in_world(self._scenario, world.positions), watch, quick=True)
+            done.append(found)
             if found.ended_by is not None:
-                raise _EndedError(found)
+                raise found.ended_by
             return found
 
         try:
             planned = plan_worlds(inputs, wanted.worlds, self._scenario.seed, search)
             watch.label = "the candidates in every world: "
             found = simulate_candidates(candidates(planned), planned, self.mid, self._slo)
-        except _EndedError as ended:
-            return ended.found, None
-        chosen = choose(found, wanted.criterion, wanted.kept_in)
-        said = robust_document(inputs, planned, found, chosen, wanted.criterion, wanted.kept_in)
-        middle = planned[0].found
-        if chosen is None:
-            return dataclasses.replace(middle, best=None, stopped=Stopped.DECIDED), said
-        confirmation = confirm(self.mid, self._slo, chosen.setting, self._executor, attempt=0, advance=lambda: None)
+            chosen = choose(found, wanted.criterion, wanted.kept_in)
+            said = robust_document(inputs, planned, found, chosen, wanted.criterion, wanted.kept_in)
+            middle = planned[0].found
+            if chosen is None:
+                return dataclasses.replace(middle, best=None, stopped=Stopped.DECIDED), said
+            confirmation = confirm(self.mid, self._slo, chosen.setting, self._executor, attempt=0, advance=lambda: None)
+        except INTERRUPTIONS as interruption:
+            if not done:
+                raise
+            return dataclasses.replace(done[0], stopped=Stopped.INTERRUPT, ended_by=interruption), None
         return dataclasses.replace(with_choice(middle, chosen.setting), confirmations=(confirmation,)), said
-
-
-class _EndedError(Exception):
-    """The search in one world was interrupted."""
-
-    def __init__(self, found: Found) -> None:
-        super().__init__()
-        self.found = found
 
 
 def exit_code(document: dict[str, Any]) -> int:
@@ -191,8 +187,15 @@ def write_plan(folder: Path, document: dict[str, Any], scenario: Scenario) -> No
     write_page(folder, document, scenario)
 
 
-def _binding(found: Found, executor: Executor) -> Binding | None:
-    return binding(found, executor) if found.is_hopeless else None
+def _look_closer(found: Found, executor: Executor) -> tuple[Found, Binding | None]:
+    """What the neighbours are worth, and which limit binds where nothing can do; an interruption ends the plan here."""
+    if found.ended_by is not None:
+        return found, None
+    try:
+        look_at_neighbours(found)
+        return found, binding(found, executor) if found.is_hopeless else None
+    except INTERRUPTIONS as interruption:
+        return dataclasses.replace(found, stopped=Stopped.INTERRUPT, ended_by=interruption), None
 
 
 def _add_robust(document: dict[str, Any], robust: dict[str, Any] | None) -> None:

@@ -161,7 +161,8 @@ def why_not(found: Found, other: Entry, best: Entry) -> str:
             ", which is within the tolerance" if within else ""
         )
     worst = next(
-        reason for word in ("broken", "undecided") for reason in other.verdict.reasons if reason.endswith(word)
+        (reason for word in ("broken", "undecided") for reason in other.verdict.reasons if reason.endswith(word)),
+        other.verdict.reasons[-1],  # there was no answer, so no latency
     )
     return f"{worst}; {price}"
 
@@ -187,9 +188,12 @@ def rejected(found: Found, best: Entry | None) -> Iterator[Rejected]:
     autoscaler = found.scenario.deployment.autoscaler
     screened = _screened(found, best)
     for setting in found.space.settings:
-        if best is not None and setting in (best.setting, found.best):
+        if best is not None and setting == best.setting:
             continue
-        if setting in found.pool:
+        if best is not None and setting == found.best:  # the same but for a max_replicas that is never reached
+            reason = f"its runs are those of {best.setting.text(autoscaler)}: no tick wanted more replicas"
+            yield Rejected(setting=setting, by="same_runs", reason=reason)
+        elif setting in found.pool:
             yield Rejected(setting=setting, by="simulation", reason=compared(found, setting, best).reason)
         elif setting in same:
             reason = f"its runs are those of {same[setting].text(autoscaler)}: no tick wanted more replicas"
