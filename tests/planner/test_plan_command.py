@@ -317,6 +317,7 @@ def points(calls: int, most: int) -> list[int]:
     return sorted({1, calls, *(1 + i * (calls - 1) // (most - 1) for i in range(most))})
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("slo", "wanted"),
     [
@@ -351,6 +352,7 @@ def test_ctrl_c_at_any_time_leaves_a_plan(
     assert kept[-1]
 
 
+@pytest.mark.long
 def test_ctrl_c_at_any_time_leaves_a_plan_over_worlds(tmp_path: Path, interrupted: type[Interrupting]) -> None:
     path = uncertain(tmp_path)
     whole, calls = run(path, interrupted, 0)
