@@ -21,7 +21,7 @@ from planner.plan.answer import look_at_neighbours
 from planner.plan.confirmation import BLOCK, FRESH, confirm
 from planner.plan.document import plan_document
 from planner.plan.exhaustive import exhaustive
-from planner.plan.limits import Binding, binding
+from planner.plan.limits import Binding, binding, service_time_alone
 from planner.plan.questions import answer_questions, published_rule
 from planner.plan.robust import (
     DEFAULT_KEPT_IN,
@@ -116,6 +116,9 @@ class _Planning:
             space = among(mid, self._slo, own) if wanted.as_is else self._space(mid)
             runs = wanted.exhaustive_runs or DEFAULT_REPLICATIONS
             return exhaustive(mid, self._slo, space, self._executor, runs, watch=watch), None
+        if service_time_alone(mid, self._slo) is not None:
+            found = Search(mid, self._slo, self._space(mid), self._executor, most_requests=1, watch=watch).run()
+            return dataclasses.replace(found, best=None, stopped=Stopped.DECIDED, is_proved_hopeless=True), None
         if not self._scenario.uncertain:
             return self._searched(mid, watch, quick=False), None
         return self._over_worlds(watch)

@@ -82,6 +82,10 @@ CLOSER_REQUESTS = 3e7
 these make no more requests: nobody wants to hear that one was undecided."""
 
 MOST_ROUNDS = 400
+MOST_RUNS = 20_000
+MOST_SIMULATED = 500
+"""Runs of one setting, and settings simulated: beyond them a doubt stays one, and is told as such."""
+
 DEFAULT_MOST_REQUESTS = 5_000_000_000
 
 
@@ -124,13 +128,15 @@ class Found:
     """What interrupted it."""
     probability: float | None
     """That the best one keeps the promise and is within the tolerance of the cheapest."""
+    is_proved_hopeless: bool = False
+    """Nothing can keep the promise, whatever was simulated."""
     over_worlds: bool = False
     """The best one was chosen over many worlds, of which this is one."""
 
     @property
     def is_hopeless(self) -> bool:
         """All settings were looked at, and none may keep the promise."""
-        return (
+        return self.is_proved_hopeless or (
             self.best is None
             and self.stopped is Stopped.DECIDED
             and all(a.keeps < UNLIKELY for a in self.assessed.values())
@@ -252,7 +258,9 @@ class Search:
         """What to simulate next: settings with the number of runs they shall have."""
         assert self._guesses is not None
         bound_s = self._bound_s()
-        new = self._guesses.most_likely(bound_s, BATCH, self._unlikely if self._best is not None else HOPELESS)
+        least = self._unlikely if self._best is not None else HOPELESS
+        room = MOST_SIMULATED - len(self.pool.settings)
+        new = self._guesses.most_likely(bound_s, min(BATCH, max(0, room)), least)
         doubtful = sorted(self._doubts(bound_s), reverse=True)
         if self._best is not None:
             if new:  # one of them may take its place
@@ -331,7 +339,7 @@ class Search:
             else:
                 doubt = min(a.keeps_well, a.cheaper_than(bound_s))
                 doubt = doubt if doubt >= self._unlikely and not self._is_refuted(a.setting) else 0.0
-            if doubt > 0:
+            if doubt > 0 and self.pool.count(a.setting) < MOST_RUNS:
                 doubts.append((doubt, a.setting))
         return doubts
 
