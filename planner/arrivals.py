@@ -109,9 +109,9 @@ class MarkovModulatedPoisson:
         if not len(self.rates_rps) == len(self.switching_per_s) >= 2:
             raise InputError("mmpp needs as many switching rates as rates, and at least two")
         if not (np.all(np.asarray(self.rates_rps) >= 0) and np.any(np.asarray(self.rates_rps) > 0)):
-            raise InputError(f"mmpp rates = {list(self.rates_rps)}, must be at least 0 and not all 0")
+            raise InputError(f"mmpp rates = {np.asarray(self.rates_rps).tolist()}, must be at least 0 and not all 0")
         if not np.all(np.asarray(self.switching_per_s) > 0):
-            raise InputError(f"mmpp switching = {list(self.switching_per_s)}, must be above 0")
+            raise InputError(f"mmpp switching = {np.asarray(self.switching_per_s).tolist()}, must be above 0")
 
     @property
     def fixed_count(self) -> int | None:

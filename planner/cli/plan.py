@@ -141,7 +141,10 @@ def command(
         max_concurrent=replica_max_concurrent_requests,
     )
     check_modes(exhaustive=exhaustive, as_is=as_is, replications=replications, max_requests=max_requests, ranges=ranges)
-    robustness = read_robustness(planned, kept_in=kept_in, least_regret=least_regret, worlds=worlds)
+    at_mid_by = "--as-is" if as_is else "--exhaustive" if exhaustive else None
+    robustness = read_robustness(
+        planned, kept_in=kept_in, least_regret=least_regret, worlds=worlds, at_mid_by=at_mid_by
+    )
     read_price(price)
     from planner.cli.plan_view import show
     from planner.cli.planning import Wanted, exit_code, make_plan, write_plan

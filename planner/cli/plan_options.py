@@ -12,7 +12,10 @@ from planner.model import MOST_PER_REPLICA, MOST_REPLICAS, Autoscaler
 from planner.plan.robust import Criterion
 from planner.plan.space import Ranges
 from planner.scenario import Scenario
+from planner.scenario_file.bounds import MOST_SLOTS
 from planner.scenario_file.yaml_text import scalar
+
+LARGEST_PRICE = 1e9
 
 
 def read_ranges(
@@ -46,26 +49,34 @@ def read_ranges(
         target_percent=read("autoscale-target-utilization", target_percent, 100),
         max_concurrent=read("replica-max-concurrent-requests", max_concurrent, MOST_PER_REPLICA),
     )
+    sizes = ranges.max_concurrent or (scenario.deployment.max_concurrent_requests,)
+    if not problems and ranges.max_replicas and (slots := ranges.max_replicas[-1] * sizes[-1]) > MOST_SLOTS:
+        problems.append(
+            f"--autoscale-max-replicas = {max_replicas}, holds {slots:,} requests, at most {MOST_SLOTS:,} are supported"
+        )
     if problems:
         raise InputError(*problems)
     return ranges
 
 
 def read_price(price: float | None) -> None:
-    if price is not None and not (math.isfinite(price) and price >= 0):
-        raise InputError(f"--price = {price}, must be at least 0")
+    if price is not None and not (math.isfinite(price) and 0 <= price <= LARGEST_PRICE):
+        raise InputError(f"--price = {price}, must be from 0 to {LARGEST_PRICE:g}")
 
 
 def read_robustness(
-    scenario: Scenario, *, kept_in: str | None, least_regret: bool, worlds: int | None
+    scenario: Scenario, *, kept_in: str | None, least_regret: bool, worlds: int | None, at_mid_by: str | None = None
 ) -> dict[str, Any]:
-    """How a plan over worlds is chosen, as fields of `planner.cli.planning.Wanted`."""
+    """How a plan over worlds is chosen, as fields of `planner.cli.planning.Wanted`. at_mid_by: the option, if any, by
+    which every input is at its mid."""
     asked = {"--kept-in": kept_in, "--least-regret": least_regret or None, "--worlds": worlds}
     given = [name for name, value in asked.items() if value is not None]
     if given and not scenario.uncertain:
         raise InputError(
             f"{given[0]}: {scenario.name} has no interval ({{low: …, mid: …, high: …}}), so there is one world"
         )
+    if given and at_mid_by is not None:
+        raise InputError(f"{given[0]}: only used by the search, {at_mid_by} takes every input at its mid")
     if kept_in is not None and least_regret:
         raise InputError("--kept-in and --least-regret are two ways to choose: give one of them")
     found: dict[str, Any] = {"criterion": Criterion.LEAST_REGRET if least_regret else Criterion.KEPT}

@@ -108,7 +108,8 @@ def _show_rules(document: dict[str, Any]) -> None:
     if len(heads) > 2:  # intervals below their values, or 80 columns would not hold them
         rows = [tuple(cell.replace(" (", "\n(") for cell in row) for row in rows]
     print_table(("", *heads), [row for row in rows if any(row[1:])])
-    say(f"503s of the rule: {rules[0]['method']}.", indent=2)
+    if rules[0]["method"]:
+        say(f"503s of the rule: {rules[0]['method']}.", indent=2)
 
 
 _COSTS: tuple[tuple[str, str, Callable[[float], str]], ...] = (

@@ -37,7 +37,7 @@ from planner.plan.robust import (
 from planner.plan.robust_document import robust_document
 from planner.plan.search import DEFAULT_MOST_REQUESTS, Found, Search, Stopped
 from planner.plan.settings import Setting
-from planner.plan.space import Ranges, Space, among, space_of
+from planner.plan.space import ROOM, Ranges, Space, among, space_of
 from planner.scenario import Scenario
 from planner.scenario_file.scaling import scaled_trace
 from planner.scenario_file.worlds import in_world
@@ -45,6 +45,9 @@ from planner.sim.replications import DEFAULT_REPLICATIONS, Executor
 
 ASSUMED_SLO = Slo(max_fraction_503=0.01)
 """assumption: what a scenario without an `slo` is planned for."""
+
+MOST_DOUBLINGS = 4
+"""Of the most replicas searched: traffic far more bursty than Poisson needs more than the formula for it says."""
 
 QUESTIONS = FRESH + 900 * BLOCK
 """Replicates of the questions: no choice of the search has seen them."""
@@ -123,13 +126,19 @@ class _Planning:
             return self._searched(mid, watch, quick=False), None
         return self._over_worlds(watch)
 
-    def _space(self, scenario: Scenario) -> Space:
-        return space_of(scenario, self._slo, self._wanted.ranges)
+    def _space(self, scenario: Scenario, room: float = ROOM) -> Space:
+        return space_of(scenario, self._slo, self._wanted.ranges, room)
 
     def _searched(self, scenario: Scenario, watch: Watch, *, quick: bool) -> Found:
-        space = self._space(scenario)
-        search = Search(scenario, self._slo, space, self._executor, most_requests=self._most, quick=quick, watch=watch)
-        return search.run()
+        """Where nothing can keep the promise, and nobody has said how many replicas there may be, with more of them."""
+        for room in (ROOM * 2.0**doubling for doubling in range(MOST_DOUBLINGS + 1)):
+            space = self._space(scenario, room)
+            most = self._most
+            search = Search(scenario, self._slo, space, self._executor, most_requests=most, quick=quick, watch=watch)
+            found = search.run()
+            if space.is_limited or not found.is_hopeless:
+                break
+        return found
 
     def _over_worlds(self, watch: Watch) -> tuple[Found, dict[str, Any] | None]:
         wanted, inputs = self._wanted, self._scenario.uncertain

@@ -8,7 +8,7 @@ from planner.errors import InputError
 
 MOST_VALUES = 10_000
 
-_RANGE = re.compile(r"(\d{1,6})(?:\.\.(\d{1,6})(?::(\d{1,6}))?)?")
+_RANGE = re.compile(r"([0-9]{1,6})(?:\.\.([0-9]{1,6})(?::([0-9]{1,6}))?)?")
 
 
 def read_range(option: str, text: str | None, least: int, most: int) -> tuple[int, ...] | None:

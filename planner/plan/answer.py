@@ -92,7 +92,7 @@ def _least_max(found: Found, confirmation: Confirmation) -> Setting:
         s
         for s in found.space.settings
         if dataclasses.replace(s, max_replicas=setting.max_replicas) == setting
-        and s.min_replicas <= peak <= s.max_replicas <= setting.max_replicas
+        and max(peak, s.min_replicas) <= s.max_replicas <= setting.max_replicas
         and s.min_replicas < s.max_replicas
     ]
     return min(same, key=lambda s: s.max_replicas, default=setting)
@@ -206,7 +206,11 @@ def rejected(found: Found, best: Entry | None) -> Iterator[Rejected]:
 
 def _too_dear(found: Found, setting: Setting, best: Entry | None) -> Rejected:
     least = least_cost_s(setting, found.scenario) / 3600
-    than = "" if best is None else f", no less than the {best.replica_hours.value:.4g} of the recommended setting"
+    than = (
+        ""
+        if best is None or found.over_worlds
+        else f", no less than the {best.replica_hours.value:.4g} of the recommended setting"
+    )
     count = setting.min_replicas
     return Rejected(
         setting=setting,

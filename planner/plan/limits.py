@@ -45,22 +45,31 @@ def binding(found: Found, executor: Executor) -> Binding:
     static = dataclasses.replace(most, min_replicas=most.max_replicas)
     at_rest = _judged(found, static, found.scenario, executor)
     scaling = found.scenario.deployment.autoscaler is not Autoscaler.FIXED
+    at_once = dataclasses.replace(found.scenario, cold_start=Deterministic(0.0))
     if at_rest.verdict.word is not VerdictWord.PASS:
-        where = f"with all {static.max_replicas} replicas from the start"
+        if found.scenario.deployment.initial_replicas is not None and scaling:
+            warm = _judged(found, static, at_once, executor)
+            if warm.verdict.word is VerdictWord.PASS:
+                return _cold(found, static, warm)
+        start = "" if found.scenario.deployment.initial_replicas is not None else " from the start"
+        where = f"with all {static.max_replicas} replicas{start}"
         reasons = tuple(f"{where}: {reason}" for reason in at_rest.verdict.reasons)
         return Binding(limit=Limit.MAX_REPLICAS if found.space.is_limited or not scaling else None, reasons=reasons)
     least_bad = min(found.assessed.values(), key=lambda a: max(r.log_value for r in a.ratios)).setting
-    at_once = dataclasses.replace(found.scenario, cold_start=Deterministic(0.0))
     warm = _judged(found, least_bad, at_once, executor)
-    text = least_bad.text(found.scenario.deployment.autoscaler)
     if warm.verdict.word is VerdictWord.PASS:
-        mean_s = found.scenario.cold_start.mean_s
-        reason = f"with {text} and no cold start (here {mean_s:g} s in the mean) it would be kept"
-        return Binding(limit=Limit.COLD_START, reasons=(f"{reason}: {warm.verdict.reasons[0]}",))
+        return _cold(found, least_bad, warm)
+    text = least_bad.text(found.scenario.deployment.autoscaler)
     reason = (
         f"{static.max_replicas} replicas from the start would keep it, but autoscale_min_replicas may not be so high"
     )
     return Binding(limit=None, reasons=(reason, f"{text}, even without cold starts: {warm.verdict.reasons[0]}"))
+
+
+def _cold(found: Found, setting: Setting, warm: Confirmation) -> Binding:
+    text, mean_s = setting.text(found.scenario.deployment.autoscaler), found.scenario.cold_start.mean_s
+    reason = f"with {text} and no cold start (here {mean_s:g} s in the mean) it would be kept"
+    return Binding(limit=Limit.COLD_START, reasons=(f"{reason}: {warm.verdict.reasons[0]}",))
 
 
 def service_time_alone(scenario: Scenario, slo: Slo) -> str | None:

@@ -55,13 +55,16 @@ class Space:
     """The user has said what the most is."""
 
 
-def space_of(scenario: Scenario, slo: Slo, ranges: Ranges) -> Space:
-    """All settings within the ranges. Raises InputError where none is, or far too many are."""
+def space_of(scenario: Scenario, slo: Slo, ranges: Ranges, room: float = ROOM) -> Space:
+    """All settings within the ranges. Raises InputError where none is, or far too many are.
+
+    room: the most replicas, where the ranges do not say it, over what Poisson arrivals would need.
+    """
     sizes = ranges.max_concurrent or (scenario.deployment.max_concurrent_requests,)
     settings: set[Setting] = set()
     likely = 1
     for size in sizes:
-        found, needed = _of_one_size(scenario, slo, ranges, size)
+        found, needed = _of_one_size(scenario, slo, ranges, size, room)
         settings.update(found)
         likely = max(likely, needed)
         if len(settings) > MOST_SETTINGS:
@@ -100,12 +103,12 @@ def busiest_rps(scenario: Scenario) -> float:
     return float((np.arange(len(arrivals.times_s)) - first + 1).max() / window_s)
 
 
-def _of_one_size(scenario: Scenario, slo: Slo, ranges: Ranges, size: int) -> tuple[list[Setting], int]:
+def _of_one_size(scenario: Scenario, slo: Slo, ranges: Ranges, size: int, room: float) -> tuple[list[Setting], int]:
     deployment = scenario.deployment
     workers = deployment.worker_count if ranges.max_concurrent is None else size
     at_work = min(size, workers)
     needed = _needed(scenario, slo, at_work)
-    most = min(MOST_REPLICAS, math.ceil(ROOM * needed) + 2)
+    most = min(MOST_REPLICAS, math.ceil(room * needed) + 2)
     fewest = max(1, min(most, math.floor(0.5 * _mean_load(scenario) / at_work)))
     if deployment.autoscaler is Autoscaler.FIXED:
         counts = ranges.max_replicas or tuple(range(1, most + 1))

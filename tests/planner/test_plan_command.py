@@ -222,7 +222,7 @@ def test_a_silent_scenario_has_no_verdict(tmp_path: Path, capsys: pytest.Capture
     [
         (["--autoscale-min-replicas", "4"], "--autoscale-min-replicas = 4, not used with autoscaler: fixed"),
         (["--autoscale-max-replicas", "4..2"], "--autoscale-max-replicas = 4..2, 4..2 ends at 2, below its start"),
-        (["--price", "-1"], "--price = -1.0, must be at least 0"),
+        (["--price", "-1"], "--price = -1.0, must be from 0 to 1e+09"),
         (["--replications", "5"], "--replications = 5, only used with --exhaustive and --as-is"),
         (["--kept-in", "90%"], "--kept-in: tiny has no interval"),
         (["--initial-replicas", "x"], "--initial-replicas = x, must be an integer"),

@@ -68,7 +68,8 @@ def highest_spike(own: Trial, scenario: Scenario, bench: Bench) -> dict[str, Any
         return unanswered("A recorded trace has no rate that its spike could be told from.")
     if not scaled_spike(scenario, 2.0).arrivals.expected_count > scenario.arrivals.expected_count:
         return unanswered(f"There is no spike: never more than {_short(base)} requests per second.", base)
-    limit = _limit(scenario, scaled_spike(scenario, 0.0).arrivals.expected_count, own)
+    unscaled = scaled_spike(scenario, 0.0).arrivals.expected_count if base > 0 else 0.0
+    limit = _limit(scenario, unscaled, own)
     what = f"the spike above {_short(base)} requests per second"
     scaling = Scaling(what=what, scaled=lambda f: scaled_spike(scenario, f), limit=limit)
     return _document(_bracket(own, scaling, scenario, bench), scaling, scenario, base)

@@ -9,33 +9,11 @@ from typing import Any
 from planner import plan_folder
 from planner.errors import InputError
 from planner.report.plan.page import render_plan
+from planner.report.plan.shape import check_shape
 from planner.scenario import Scenario
 from planner.scenario_file import load
 
 PLAN, SCENARIO, REPORT = plan_folder.PLAN, "scenario.yaml", "report.html"
-
-_NEEDED: dict[str, tuple[type, ...]] = {
-    "scenario": (dict,),
-    "slo": (dict,),
-    "verdict": (str,),
-    "reasons": (list,),
-    "binding_limit": (str, type(None)),
-    "recommended": (dict, type(None)),
-    "neighbours": (list,),
-    "alternatives": (list,),
-    "frontier": (list,),
-    "rejected": (list,),
-    "map": (dict, type(None)),
-    "search": (dict,),
-    "cost": (dict,),
-    "published_rule": (dict, type(None)),
-    "questions": (dict, type(None)),
-    "robust": (dict, type(None)),
-    "interrupted": (bool,),
-    "warnings": (list,),
-    "provenance": (dict,),
-}
-"""What the report relies on."""
 
 
 def is_plan_folder(folder: Path) -> bool:
@@ -62,9 +40,5 @@ def write_page(folder: Path, document: Mapping[str, Any], scenario: Scenario) ->
 def read_plan(folder: Path) -> dict[str, Any]:
     """The document of a plan; anything else is an InputError that names the file."""
     document, source = plan_folder.read_plan(folder)
-    for name, kinds in _NEEDED.items():
-        if name not in document:
-            raise InputError(f"{source}: {name} is missing: not the document of a plan")
-        if not isinstance(document[name], kinds):
-            raise InputError(f"{source}: {name} is no {kinds[0].__name__}: not the document of a plan")
+    check_shape(document, source)
     return document

@@ -115,7 +115,9 @@ def rule_table(document: Document) -> RuleTable | None:
         columns.append("This plan")
         own = [(words.replicas_text(entry), ""), *(_cell(entry.get(key), form) for _, key, form in _RULE_MEASURES)]
         rows = [(name, [*cells, mine]) for (name, cells), mine in zip(rows, own, strict=True)]
-    methods = [f"503s of the rule: {rules[0]['method']}."]
+    methods = []
+    if method := rules[0]["method"]:
+        methods.append(f"503s of the rule: {method}.")
     if method := rules[0].get("steady_state_method"):
         methods.append(f"503s in steady state: {method}.")
     return RuleTable(columns, [row for row in rows if any(value for value, _ in row[1])], methods)

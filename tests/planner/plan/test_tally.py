@@ -152,7 +152,8 @@ def test_probabilities_are_probabilities(hits: list[int], run: int, part: Part) 
 def compound(generator: np.random.Generator, mean: float, runs: int, cluster: float = 6.0) -> FloatArray:
     """503s of runs: a Poisson number of clusters, geometric sizes of the given mean."""
     clusters = generator.poisson(mean / cluster, runs)
-    return np.array([generator.geometric(1 / cluster, k).sum() for k in clusters], dtype=float)
+    beyond_one_each = generator.negative_binomial(np.maximum(clusters, 1), 1 / cluster)
+    return np.where(clusters > 0, clusters + beyond_one_each, 0).astype(np.float64)
 
 
 def keeps(hits: FloatArray, n: float) -> float:

@@ -55,7 +55,7 @@ def edited(folder: Path, **changes: Any) -> None:
         (lambda folder: (folder / "plan.json").write_text("[]"), "plan.json: "),
         (lambda folder: edited(folder, command="simulate"), "plan.json: "),
         (lambda folder: edited(folder, frontier="GONE"), "plan.json: frontier is missing"),
-        (lambda folder: edited(folder, recommended=3), "plan.json: recommended is"),
+        (lambda folder: edited(folder, recommended=3), "plan.json: recommended = 3, must be an object"),
         (lambda folder: (folder / "scenario.yaml").unlink(), "scenario.yaml"),
         (lambda folder: (folder / "report.html").mkdir(), "report.html: cannot be written"),
     ],
