@@ -60,7 +60,7 @@ def test_the_inverse_is_increasing_and_endless_beyond_the_last_edge(profile: Rat
     assert np.isinf(profile.inverse(np.array([total * 1.001 + 1]))[0])
 
 
-@given(profiles(), st.floats(0, 1))
+@given(profiles(), st.floats(1e-9, 1))  # below it the quadrature warns of rounding, not the rate
 def test_the_cumulative_rate_is_the_integral_of_the_rate(profile: RateProfile, share: float) -> None:
     """Against numerical quadrature of the rate, piece by piece."""
     end = share * profile.time_s[-1]
