@@ -272,12 +272,18 @@ class RequestLog:
 REQUEST_COLUMNS = ("scheduled_s", "sent_s", "start_s", "finish_s", "service_time_s", "outcome", "replica", "cause")
 
 
+def _unknown() -> IntArray:
+    return np.empty(0, dtype=np.int64)
+
+
 @dataclass(frozen=True, kw_only=True)
 class ReplicaLog:
     """Replicas over time, simulated or observed: row i holds from time_s[i] to time_s[i + 1]. All columns length m.
 
     desired: clamped value of the last tick. ready, starting: replicas. busy: occupied slots of ready replicas.
-    queued: requests in the queue. -1 where unknown.
+    queued: requests in the queue. pending: replicas that no node has room for. terminating: on their way out, no longer
+    in service. lost: ready ones lost to a fault and not yet replaced. -1 where unknown, as the last three are if left
+    out.
     """
 
     time_s: FloatArray
@@ -286,9 +292,15 @@ class ReplicaLog:
     starting: IntArray
     busy: IntArray
     queued: IntArray
+    pending: IntArray = field(default_factory=_unknown)
+    terminating: IntArray = field(default_factory=_unknown)
+    lost: IntArray = field(default_factory=_unknown)
 
     def __post_init__(self) -> None:
-        lengths = {name: len(getattr(self, name)) for name in REPLICA_COLUMNS}
+        for name in CLUSTER_COLUMNS:
+            if len(getattr(self, name)) == 0:
+                object.__setattr__(self, name, np.full(len(self.time_s), -1, dtype=np.int64))
+        lengths = {name: len(getattr(self, name)) for name in (*REPLICA_COLUMNS, *CLUSTER_COLUMNS)}
         if len(set(lengths.values())) > 1:
             raise ValueError(f"columns of unequal length: {lengths}")
         _check_sorted("time_s", self.time_s)
@@ -298,6 +310,8 @@ class ReplicaLog:
 
 
 REPLICA_COLUMNS = ("time_s", "desired", "ready", "starting", "busy", "queued")
+CLUSTER_COLUMNS = ("pending", "terminating", "lost")
+"""Of a `ReplicaLog`; what only a cluster can tell."""
 
 
 @dataclass(frozen=True, kw_only=True)

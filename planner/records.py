@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from planner.errors import InputError
-from planner.model import REPLICA_COLUMNS, REQUEST_COLUMNS, ReplicaLog, RequestLog
+from planner.model import CLUSTER_COLUMNS, REPLICA_COLUMNS, REQUEST_COLUMNS, ReplicaLog, RequestLog
 
 T = TypeVar("T", RequestLog, ReplicaLog)
 
@@ -28,11 +28,11 @@ def read_requests(path: Path) -> RequestLog:
 
 
 def write_replicas(path: Path, log: ReplicaLog) -> None:
-    _write(path, {name: getattr(log, name) for name in REPLICA_COLUMNS})
+    _write(path, {name: getattr(log, name) for name in (*REPLICA_COLUMNS, *CLUSTER_COLUMNS)})
 
 
 def read_replicas(path: Path) -> ReplicaLog:
-    return _checked(path, ReplicaLog, _read(path, REPLICA_COLUMNS))
+    return _checked(path, ReplicaLog, _read(path, REPLICA_COLUMNS, CLUSTER_COLUMNS))
 
 
 def _checked(path: Path, log: type[T], columns: dict[str, Any]) -> T:
@@ -46,7 +46,7 @@ def _write(path: Path, columns: Mapping[str, Any]) -> None:
     pq.write_table(pa.table({name: pa.array(values) for name, values in columns.items()}), path)
 
 
-def _read(path: Path, names: tuple[str, ...]) -> dict[str, Any]:
+def _read(path: Path, names: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, Any]:
     try:
         table = pq.read_table(path)
     except FileNotFoundError:
@@ -55,6 +55,7 @@ def _read(path: Path, names: tuple[str, ...]) -> dict[str, Any]:
         raise InputError(f"{path}: not a readable Parquet file ({str(error).splitlines()[0]})") from None
     if missing := [name for name in names if name not in table.column_names]:
         raise InputError(f"{path}: column {missing[0]} is missing")
+    names = (*names, *(name for name in optional if name in table.column_names))
     return {name: _column(path, table, name) for name in names}
 
 

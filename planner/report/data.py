@@ -53,6 +53,12 @@ class RunReport:
         """Whether the endpoint was the lab, which shows its replicas under /lab."""
         return str((self.summary.get("replicas") or {}).get("source", "")).startswith("/lab")
 
+    @property
+    def blind_s(self) -> list[tuple[float, float]]:
+        """Spans in which changes of the replicas were not seen as they happened."""
+        gaps = (self.summary.get("replicas") or {}).get("gaps") or []
+        return [(float(gap["from_s"]), float(gap["to_s"])) for gap in gaps]
+
     @cached_property
     def seen_until_s(self) -> float:
         """The duration; for a replay that ended early the time of the last thing that it saw."""

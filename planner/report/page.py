@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from planner.report import settings, tables, vocabulary
+from planner.report import cluster, settings, tables, vocabulary
 from planner.report.data import RunReport
 from planner.report.figures import pictures
 from planner.report.findings import findings, promise
@@ -70,6 +70,7 @@ def _results(report: RunReport) -> dict[str, Any]:
         | {"n_sent": count(report.validation["books"]["sent"])},
         "flagged_503": report.summary["observed"].get("flagged_503") or 0,
         "simulation": tables.simulation_rows(report),
+        "cluster": cluster.content(report),
     }
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from planner.arrivals import MarkovModulatedPoisson, Renewal
+from planner.causes import UNATTRIBUTED, cause_counts, causes_at
 from planner.model import NO_CAUSE, Cause, FloatArray, IntArray, Outcome, ReplicaLog
 from planner.rates import RateProfile
 from planner.report.data import RunReport
@@ -119,14 +120,19 @@ def short_spans(replicas: ReplicaLog | None, duration_s: float) -> list[tuple[fl
 
 
 def observed_causes(report: RunReport) -> dict[str, int] | None:
-    """503s by cause: as logged, else read off the replica log at the instant of each answer; None where unknown."""
+    """503s by cause, UNATTRIBUTED among them: as logged, else read off the replica log at the instant of each answer.
+
+    None where not a single one has a cause.
+    """
     is_503 = report.with_outcome(Outcome.STATUS_503)
-    causes: IntArray | None = report.requests.cause[is_503]
-    if np.any(causes == NO_CAUSE):
-        causes = _causes_at(report, report.requests.finish_s[is_503])
-    if causes is None or len(causes) == 0 or np.any(causes == NO_CAUSE):
+    causes = report.requests.cause[is_503].copy()
+    if report.replicas is not None:
+        times_s, most = report.requests.finish_s[is_503], report.scenario.deployment.max_replicas
+        unknown = causes == NO_CAUSE
+        causes[unknown] = causes_at(report.replicas, times_s, most, report.blind_s)[unknown]
+    if len(causes) == 0 or np.all(causes == NO_CAUSE):
         return None
-    return {cause.label: int(np.sum(causes == cause)) for cause in Cause}
+    return cause_counts(causes)
 
 
 def cause_shares(report: RunReport) -> list[tuple[str, float | None, float | None]]:
@@ -135,23 +141,10 @@ def cause_shares(report: RunReport) -> list[tuple[str, float | None, float | Non
     observed = observed_causes(report)
     total = sum(observed.values()) if observed else 0
     shares = [
-        (cause.label, predicted.get(cause.label), observed[cause.label] / total if observed and total else None)
-        for cause in Cause
+        (label, predicted.get(label), observed[label] / total if observed and total else None)
+        for label in [*(cause.label for cause in Cause), UNATTRIBUTED]
     ]
     return [share for share in shares if max(share[1] or 0.0, share[2] or 0.0) >= SMALLEST_SHARE]
-
-
-def _causes_at(report: RunReport, times_s: FloatArray) -> IntArray | None:
-    log = report.replicas
-    if log is None or not np.all(np.isfinite(times_s)):
-        return None
-    row = np.maximum(np.searchsorted(log.time_s, times_s, side="right") - 1, 0)
-    ready, desired = log.ready[row], log.desired[row]
-    return np.select(
-        [(ready < 0) | (desired < 0), ready == 0, ready < desired, ready >= report.scenario.deployment.max_replicas],
-        [NO_CAUSE, Cause.NO_READY_REPLICA, Cause.SCALE_UP_LAG, Cause.AT_MAX_REPLICAS],
-        Cause.HEADROOM_TOO_SMALL,
-    ).astype(np.int64)
 
 
 def _rebinned(cumulative: list[float], bin_s: float, edges_s: FloatArray) -> FloatArray:

@@ -22,6 +22,7 @@ CAUSES = {
     "scale_up_lag": "replicas still starting",
     "at_max_replicas": "all replicas busy, at the maximum",
     "headroom_too_small": "all replicas busy, no more asked for",
+    "unattributed": "cause not seen",
 }
 """Short enough for a figure's labels."""
 
@@ -33,6 +34,7 @@ CAUSE_MEANINGS = {
     "at_max_replicas": "Every replica that the maximum allows was ready, and all of them were busy.",
     "headroom_too_small": "As many replicas as the autoscaler wanted were ready, and all of them were busy: "
     "a burst inside the headroom that the target utilization leaves.",
+    "unattributed": "At that instant nobody saw the replicas: before their log began, or in a gap of it.",
 }
 
 SETTINGS = {

@@ -10,7 +10,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
 
-from planner.model import FloatArray, Outcome
+from planner.model import CLUSTER_COLUMNS, FloatArray, Outcome
 from planner.rates import RateProfile
 from planner.report.data import RunReport
 from planner.report.figures.style import BLUE, GREEN, GREY, INK, ORANGE, PALE, PURPLE, SKY, VERMILLION
@@ -85,6 +85,8 @@ def draw_replicas(ax: Axes, report: RunReport, edges_s: FloatArray) -> list[Arti
         artists += ax.plot(middle, mean, color=INK, linewidth=1, linestyle=":", label="its mean")
     if report.replicas is not None:
         for column, style in _REPLICA_STYLES.items():
+            if column in CLUSTER_COLUMNS and not (getattr(report.replicas, column) > 0).any():
+                continue
             artists += _draw_steps(ax, report, column, edges_s, style)
     ax.set_ylim(bottom=0)
     ax.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
@@ -93,6 +95,9 @@ def draw_replicas(ax: Axes, report: RunReport, edges_s: FloatArray) -> list[Arti
 
 
 _REPLICA_STYLES: dict[str, dict[str, Any]] = {
+    "terminating": {"color": GREY, "linestyle": "-", "linewidth": 0.9},
+    "lost": {"color": VERMILLION, "linestyle": "-", "linewidth": 1.4},
+    "pending": {"color": PURPLE, "linestyle": "-", "linewidth": 1.2},
     "starting": {"color": GREEN, "linestyle": "-", "linewidth": 1.0},
     "desired": {"color": ORANGE, "linestyle": (0, (4, 1.5)), "linewidth": 1.8},
     "ready": {"color": BLUE, "linestyle": "-", "linewidth": 2.0},

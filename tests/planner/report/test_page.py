@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from planner.model import REPLICA_COLUMNS, Autoscaler, Deployment, Outcome
+from planner.model import CLUSTER_COLUMNS, REPLICA_COLUMNS, Autoscaler, Deployment, Outcome
 from planner.report import tables
 from planner.report.data import RunReport
 from planner.report.page import render
@@ -157,7 +157,7 @@ def test_curves_of_a_run_that_was_cut_short_end_where_it_did(passing: RunReport)
     reached = requests.finish_s < 12.5
     columns = {name: np.where(reached, getattr(requests, name), np.nan) for name in ("sent_s", "start_s", "finish_s")}
     rows = replicas.time_s < 12.0
-    seen = {name: getattr(replicas, name)[rows] for name in REPLICA_COLUMNS}
+    seen = {name: getattr(replicas, name)[rows] for name in (*REPLICA_COLUMNS, *CLUSTER_COLUMNS)}
     report = dataclasses.replace(
         passing,
         summary=passing.summary | {"ended": "interrupted"},
