@@ -31,7 +31,17 @@ _NEEDED: dict[str, type] = {
     "provenance.packages": dict,
     "warnings": list,
 }
-_OPTIONAL: dict[str, type] = {"endpoint": dict, "replicas": dict, "started_at": str}
+_OPTIONAL: dict[str, type] = {
+    "cluster": dict,
+    "cluster.findings": list,
+    "cluster.launches": list,
+    "endpoint": dict,
+    "replicas": dict,
+    "replicas.gaps": list,
+    "started_at": str,
+}
+_TIMES: dict[str, tuple[str, ...]] = {"cluster.launches": ("cold_start_s",), "replicas.gaps": ("from_s", "to_s")}
+"""Lists of objects, and which of their members are numbers or null."""
 """What those who read a summary rely on, by path; optional parts may be null or missing."""
 
 _PACKAGES = ("numpy", "pyarrow", "locust", "gevent", "geventhttpclient")
@@ -139,18 +149,29 @@ def _read_json_object(path: Path) -> dict[str, Any]:
 def _problem(document: dict[str, Any]) -> str | None:
     """What in a summary is not as its readers need it."""
     for name, kind in (_NEEDED | _OPTIONAL).items():
-        value: Any = document
-        for key in name.split("."):
-            value = value.get(key) if isinstance(value, dict) else None
+        value = _at(document, name)
         if value is None and name in _NEEDED:
             return f"{name} is missing"
         if value is not None and not isinstance(value, kind):
             return f"{name} is no {kind.__name__}"
+    for name, members in _TIMES.items():
+        for i, entry in enumerate(_at(document, name) or []):
+            for member in members:
+                number = entry.get(member, "missing") if isinstance(entry, dict) else "missing"
+                if number is not None and type(number) not in (int, float):
+                    return f"{name}[{i}].{member} is no number"
     try:
         datetime.fromisoformat(document.get("started_at") or "2026-01-01")
     except ValueError:
         return "started_at is no time"
     return None
+
+
+def _at(document: dict[str, Any], name: str) -> Any:
+    value: Any = document
+    for key in name.split("."):
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
 
 
 def _refuse(constant: str) -> NoReturn:

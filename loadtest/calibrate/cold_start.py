@@ -1,7 +1,8 @@
-"""The cold start: from `starting` to `ready` in the replica log.
+"""The cold start: of each pod where a cluster was observed, else from `starting` to `ready` in the replica log.
 
 The log counts replicas, it does not name them, so each one that becomes ready is taken for the one that has been
 starting longest. The mean does not depend on that pairing, the CV does: where launches overlap it is a lower bound.
+The launches of a cluster are named: each is what it was, and they become an empirical distribution.
 """
 
 from __future__ import annotations
@@ -14,17 +15,19 @@ from typing import Any
 import numpy as np
 
 from loadtest.calibrate.evidence import Evidence
-from loadtest.calibrate.families import CONSTANT_CV, family_of, made
+from loadtest.calibrate.families import CONSTANT_CV, family_of, kept_values, made
 from loadtest.calibrate.finding import CONFIDENCE, Finding, Part, unknown
 from loadtest.validate.comparison import READY_RESOLUTION_S
 from planner.model import FloatArray, ReplicaLog
 from planner.scenario_file.retiming import duration_text
-from planner.service import Distribution
+from planner.service import Distribution, Empirical
 
 FEWEST = 3
 """Launches that an interval needs."""
 
 SOURCE = "starting to ready in the replica log"
+SOURCE_LIVE = "creation to Ready of each pod, as it was seen"
+SOURCE_STAMPS = "creation to Ready of each pod, by the API's stamps of whole seconds"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +66,8 @@ def launches(log: ReplicaLog) -> Launches:
 
 def measure(evidence: Evidence) -> Part:
     before = evidence.scenario.cold_start
+    if pods := (evidence.seen.summary.get("cluster") or {}).get("launches"):
+        return _of_pods(before, pods)
     log = evidence.replicas
     if log is None or (log.starting < 0).any():
         why = "The run could not see replicas start." if log is None else "The log does not say which replicas start."
@@ -80,6 +85,39 @@ def measure(evidence: Evidence) -> Part:
     if not (mean.changed or shape.changed):
         return Part(name="cold_start", findings=(mean, shape), warnings=warnings)
     return _changed(before, mean, shape, warnings)
+
+
+def _of_pods(before: Distribution, pods: list[dict[str, Any]]) -> Part:
+    """Launches seen as they happened; where these are too few all of them, by the API's stamps of whole seconds."""
+    ended = [pod for pod in pods if pod.get("cold_start_s") is not None]
+    live = [pod for pod in ended if pod.get("live")]
+    used, source = (live, SOURCE_LIVE) if len(live) >= FEWEST else (ended, SOURCE_STAMPS)
+    under_way, restarted = len(pods) - len(ended), sum(bool(pod.get("restarts")) for pod in used)
+    notes = [f"{under_way} were not ready at the end: left out."] if under_way else []
+    notes += [f"{restarted} had restarted before they were ready."] if restarted else []
+    left_out = "".join(f" {note}" for note in notes)
+    if len(used) < FEWEST:
+        return _kept(before, f"{len(used)} launches became ready, an interval needs {FEWEST}.{left_out}", len(used))
+    times_s = np.array([float(pod["cold_start_s"]) for pod in used])
+    found = Launches(times_s=times_s, overlapped=False, under_way=under_way, cancelled=0)
+    mean, shape = (
+        replace(finding, measured_from=source)
+        for finding in (_mean(before, found, left_out), replace(_shape(before, found), why="Each pod is named."))
+    )
+    warnings: tuple[str, ...] = ()
+    if under_way > len(used) / 4:
+        warnings = (f"{under_way} launches had not ended when the run did: the mean cold start may be longer.",)
+    if not (mean.changed or shape.changed):
+        return Part(name="cold_start", findings=(mean, shape), warnings=warnings)
+    values_s = [round(value, 3) for value in kept_values(times_s)]
+    distribution = Empirical(np.array(values_s))
+    return Part(
+        name="cold_start",
+        findings=(mean, shape),
+        overrides={"cold_start": {"distribution": "empirical", "values": [duration_text(v) for v in values_s]}},
+        apply=lambda scenario: replace(scenario, cold_start=distribution),
+        warnings=warnings,
+    )
 
 
 def _mean(before: Distribution, found: Launches, left_out: str) -> Finding:

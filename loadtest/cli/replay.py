@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from loadtest.cli import cluster_options as k
 from loadtest.cli import replay_options as o
 from planner.cli.options import (
     AutoscaleMaxReplicas,
@@ -54,6 +55,12 @@ def command(
     fail_if: o.FailIfOption = None,
     junit: o.JunitOption = None,
     recover: o.RecoverOption = None,
+    kubeconfig: k.KubeconfigOption = None,
+    kube_context: k.KubeContextOption = None,
+    in_cluster: k.InClusterOption = False,
+    namespace: k.NamespaceOption = None,
+    deployment: k.DeploymentOption = None,
+    deployment_selector: k.DeploymentSelectorOption = None,
     out: OutOption = None,
     output: OutputOption = Output.TABLE,
     autoscale_min_replicas: AutoscaleMinReplicas = None,
@@ -102,5 +109,13 @@ def command(
         retry=o.retry_policy(retry),
         errors=o.error_limit(stop_at_errors, count_503s),
         credentials=o.credential_settings(key_file, token_file, azure_identity),
+        cluster=k.cluster_target(
+            kubeconfig=kubeconfig,
+            kube_context=kube_context,
+            in_cluster=in_cluster,
+            namespace=namespace,
+            deployment=deployment,
+            deployment_selector=deployment_selector,
+        ),
     )
     raise typer.Exit(finish(judging.replay(plan, url, options, out, say_plan, live_progress), output))

@@ -33,6 +33,8 @@ def show(document: dict[str, Any]) -> None:
     generator, books = document["generator"], document["books"]
     answers_503 = document["observed"]["answers_503"]
     print(f"  {books['planned']} requests planned, {books['sent']} sent, {answers_503} answered 503")
+    if causes := causes_said(document["observed"].get("causes_503") or {}):
+        print_indented(f"causes of the 503s: {causes}")
     if generator["send_error_p99_s"] is not None:
         p50_ms, p99_ms = (generator[f"send_error_{q}_s"] * 1e3 for q in ("p50", "p99"))
         print(f"  send error p50 {p50_ms:.2f} ms, p99 {p99_ms:.2f} ms")
@@ -43,6 +45,12 @@ def show(document: dict[str, Any]) -> None:
     print(f"Verdict: {document['verdict']}")
     for reason in document["reasons"]:
         print_indented(reason)
+
+
+def causes_said(causes: dict[str, int]) -> str:
+    """Those that occurred, each with its count and share; they sum to all 503s."""
+    total = sum(causes.values())
+    return ", ".join(f"{name} {n} ({percent(n / total)})" for name, n in causes.items() if n)
 
 
 def _number(statistic: dict[str, Any], key: str) -> str:

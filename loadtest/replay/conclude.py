@@ -7,11 +7,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from loadtest.observe.record import (
+    ROW_COLUMNS,
+    SEEN_OF_REPLICAS,
+    Line,
+    cluster_document,
+    gaps,
+    read_lines,
+    replica_rows,
+)
 from loadtest.replay.books import balance
 from loadtest.replay.credential_settings import CredentialSettings, known_secrets
 from loadtest.replay.ending import EXIT_DONE, EXIT_NO_VERDICT, Ending, ending, note_sentence
@@ -28,8 +39,9 @@ from loadtest.replay.statistics import generator, observed
 from loadtest.results.latencies import latency_over_time, write_latencies
 from loadtest.runfolder import RunFolder, provenance
 from loadtest.schedule import Schedule
+from planner.causes import causes_at
 from planner.errors import InputError, NoVerdictError, SurgeproofError
-from planner.model import ReplicaLog, RequestLog
+from planner.model import NO_CAUSE, Outcome, ReplicaLog, RequestLog
 from planner.records import write_replicas, write_requests
 from planner.scenario import Scenario
 
@@ -70,8 +82,12 @@ def conclude(
         words = _tidy_logs(folder, secrets)
     except OSError as error:
         raise NoVerdictError(f"{folder.path}: cannot be read after the run ({error.strerror or error})") from None
-    replicas = _replica_log(entries)
-    document, end = _document(scenario, schedule, seen, replicas, entries, words)
+    lines = read_lines(folder.path)
+    replicas = _replica_log(entries, lines)
+    cluster = cluster_document(lines, _zero_s(entries))
+    seen = _attributed(seen, scenario, replicas, _replica_gaps(entries, lines))
+    document, end = _document(scenario, schedule, seen, replicas, entries, words, cluster)
+    document["replicas"] = _replica_notes(replicas, entries, lines)
     _write_results(folder, seen, replicas, document)
     return ReplayResult(
         folder=folder,
@@ -116,10 +132,35 @@ def _merged(folder: RunFolder, schedule: Schedule, entries: Entries) -> Observed
     return merge(schedule, segments, workers, without_end_mark=said)
 
 
-def _replica_log(entries: Entries) -> ReplicaLog | None:
+def _replica_log(entries: Entries, lines: list[Line]) -> ReplicaLog | None:
+    """As the lab tells it, which knows its queue too; else as the cluster shows it."""
     started = last(entries, "started")
-    rows = [row for name, row in entries if name == "row"]
+    rows = [row for name, row in entries if name == "row"] or replica_rows(lines)
     return build_replica_log(rows, started["start_monotonic_s"]) if started else None
+
+
+def _zero_s(entries: Entries) -> float:
+    return float((last(entries, "started") or {}).get("start_monotonic_s") or 0.0)
+
+
+def _replica_gaps(entries: Entries, lines: list[Line]) -> list[dict[str, Any]]:
+    """When nobody saw the replicas; a lab always knows its own."""
+    seen_by_lab = any(name == "row" for name, _ in entries)
+    return [] if seen_by_lab else gaps(lines, _zero_s(entries), SEEN_OF_REPLICAS)
+
+
+def _attributed(
+    seen: Observed, scenario: Scenario, replicas: ReplicaLog | None, blind: list[dict[str, Any]]
+) -> Observed:
+    """With a cause for every 503 that does not carry one and whose instant the replica log knows."""
+    unknown = np.flatnonzero((seen.log.outcome == Outcome.STATUS_503) & (seen.log.cause == NO_CAUSE))
+    if replicas is None or len(unknown) == 0:
+        return seen
+    cause = seen.log.cause.copy()
+    spans = [(gap["from_s"], gap["to_s"]) for gap in blind]
+    most = scenario.deployment.max_replicas
+    cause[unknown] = causes_at(replicas, seen.log.finish_s[unknown], most, spans)
+    return replace(seen, log=replace(seen.log, cause=cause))
 
 
 def _document(
@@ -129,6 +170,7 @@ def _document(
     replicas: ReplicaLog | None,
     entries: Entries,
     words: dict[str, str],
+    cluster: dict[str, Any] | None,
 ) -> tuple[dict[str, Any], Ending]:
     plan, started = last(entries, "plan"), last(entries, "started") or {}
     settings = ReplaySettings.from_document(plan["settings"])
@@ -157,8 +199,9 @@ def _document(
         "latency_over_time": latency_over_time(seen),
         "retries": retries_document(seen, settings),
         "warnings": _warnings(scenario, seen, replicas, entries, about, words)
+        + _cluster_warnings(scenario, cluster, replicas)
         + (documents["observed"]["problems"] if end.exit_code == EXIT_DONE else []),
-        "replicas": _replica_notes(replicas, entries),
+        "cluster": cluster,
         "client": _client_notes(settings, plan, list(about.values())),
         "schedule": {"sha256": schedule.sha256, "source": schedule.source, "source_sha256": schedule.source_sha256},
         "schedule_sha256": schedule.sha256,
@@ -220,17 +263,41 @@ def _warnings(
     return found
 
 
-def _replica_notes(replicas: ReplicaLog | None, entries: Entries) -> dict[str, Any]:
+def _cluster_warnings(scenario: Scenario, cluster: dict[str, Any] | None, replicas: ReplicaLog | None) -> list[str]:
+    """What in the cluster, or in how it was seen, casts a doubt on a run."""
+    if cluster is None:
+        return []
+    found = [*cluster["missing_rights"], *cluster["problems"]]
+    for gap in cluster["gaps"]:
+        found.append(
+            f"from {gap['from_s']:.1f} s to {gap['to_s']:.1f} s changes of {', '.join(gap['resources'])} were not seen "
+            f"as they happened ({gap['why']})"
+        )
+    for hpa in cluster["autoscalers"]:
+        found.append(
+            f"the HorizontalPodAutoscaler {hpa} scales this Deployment too; Azure's documents say not to, since it and "
+            "azureml-fe's autoscaler compete"
+        )
+    if replicas is not None and int(replicas.ready[0]) != scenario.deployment.initial_count:
+        found.append(
+            f"{int(replicas.ready[0])} pods were ready at the start, the scenario says "
+            f"{scenario.deployment.initial_count}"
+        )
+    return found
+
+
+def _replica_notes(replicas: ReplicaLog | None, entries: Entries, lines: list[Line]) -> dict[str, Any]:
     """Where the replica log comes from, or why there is none."""
     observer = last(entries, "observer") or {}
     if replicas is None:
         return {"observed": False, "why": _why_no_replicas(entries, observer)}
-    at_start = {name: int(getattr(replicas, name)[0]) for name in ("desired", "ready", "starting", "busy", "queued")}
+    by_lab = any(name == "row" for name, _ in entries)
     return {
         "observed": True,
-        "source": observer.get("source", "/lab/log and /lab/state"),
+        "source": observer.get("source", "/lab/log and /lab/state") if by_lab else "the Kubernetes API",
         "changes": len(replicas),
-        "at_start": at_start,
+        "at_start": {name: int(getattr(replicas, name)[0]) for name in ROW_COLUMNS},
+        "gaps": _replica_gaps(entries, lines),
         "lab_was_told_the_start": bool((last(entries, "started") or {}).get("lab_was_told")),
     }
 

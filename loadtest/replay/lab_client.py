@@ -10,14 +10,15 @@ import time
 from typing import Any
 
 from loadtest.replay.endpoint import Endpoint
-from planner.model import REPLICA_COLUMNS
+from planner.model import CLUSTER_COLUMNS, REPLICA_COLUMNS
 
 TIMEOUT_S = 2.0
 LARGEST_ANSWER_BYTES = 16 * 2**20
 """A page of the lab's log is at most 10,000 events: 2 MB of states, 5 MB of all kinds."""
 
 STATE_COLUMNS = REPLICA_COLUMNS[1:]
-ROW = ("monotonic_s", *STATE_COLUMNS)
+ROW = ("monotonic_s", *STATE_COLUMNS, *CLUSTER_COLUMNS)
+"""Of a state; the last ones only where the lab's replicas are pods."""
 
 LARGEST_COUNT = 10**9
 LARGEST_CLOCK_AHEAD_S = 60.0
@@ -129,6 +130,9 @@ def _check_row(where: str, document: dict[str, Any]) -> None:
     _check_number(where, document, "monotonic_s", 0.0, time.monotonic() + LARGEST_CLOCK_AHEAD_S)
     for name in STATE_COLUMNS:
         _check_count(where, document, name)
+    for name in CLUSTER_COLUMNS:
+        if name in document:
+            _check_count(where, document, name)
 
 
 def _check_count(where: str, document: dict[str, Any], name: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from loadtest.replay.endpoint import Endpoint
-from loadtest.replay.lab_client import ROW, STATE_COLUMNS, LabClient, LabMalformed, LabUnavailable
+from loadtest.replay.lab_client import ROW, LabClient, LabMalformed, LabUnavailable
 from planner.model import Deployment, ReplicaLog
 
 SAMPLE_PERIOD_S = 0.25
@@ -141,11 +141,11 @@ class ReplicaObserver:
         raise LabMalformed(f"/lab/log has no end: {LOG_PAGES_AT_ONCE} pages are not all of it")
 
     def _note(self, row: dict[str, Any]) -> None:
-        self._on_row(tuple(float(row[name]) for name in ROW))
+        self._on_row(tuple(float(row.get(name, -1)) for name in ROW))
 
 
 def build_replica_log(rows: Sequence[Sequence[float]], start_monotonic_s: float) -> ReplicaLog | None:
-    """Rows (monotonic_s, desired, ready, starting, busy, queued) in any order, as a log that keeps only changes."""
+    """Rows of ROW in any order, its last columns left out or not, as a log that keeps only changes."""
     if not rows:
         return None
     table = np.array(rows, dtype=np.float64)
@@ -154,7 +154,7 @@ def build_replica_log(rows: Sequence[Sequence[float]], start_monotonic_s: float)
     first = max(0, int(np.searchsorted(time_s, 0.0, side="right")) - 1)
     time_s, states = np.maximum(time_s[first:], 0.0), table[first:, 1:].astype(np.int64)
     changed = np.concatenate(([True], np.any(np.diff(states, axis=0) != 0, axis=1)))
-    columns = {name: states[changed, i] for i, name in enumerate(STATE_COLUMNS)}
+    columns = {name: states[changed, i] for i, name in enumerate(ROW[1 : table.shape[1]])}
     return ReplicaLog(time_s=time_s[changed], **columns)
 
 

@@ -96,7 +96,7 @@ class PlainReplay:
         return result
 
     def _run(self, plan: Plan, credentials: Credentials) -> None:
-        start = Start(plan.endpoint, plan.journal, loopback=plan.is_loopback)
+        start = Start(plan)
 
         def start_at(armed: list[dict[str, Any]]) -> int:
             plan.journal.add("armed", armed)

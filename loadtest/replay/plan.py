@@ -7,10 +7,11 @@ import secrets
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from loadtest.observe.target import ClusterTarget
 from loadtest.payloads import Payloads, build_payloads, resolve_headers, secrets_of, write_payloads
 from loadtest.replay.credential_settings import CredentialSettings
 from loadtest.replay.credentials import Credentials
@@ -24,6 +25,9 @@ from loadtest.runfolder import RunFolder, create_run_folder
 from loadtest.schedule import Schedule, build_schedule, write_schedule
 from planner.errors import InputError
 from planner.scenario import Scenario
+
+if TYPE_CHECKING:
+    from loadtest.observe.observer import Connection
 
 MAX_WARM_SOCKETS = 512
 
@@ -47,6 +51,8 @@ class ReplayOptions:
     errors: ErrorLimit = field(default_factory=ErrorLimit)
     credentials: CredentialSettings | None = None
     """None: whatever the environment offers."""
+    cluster: ClusterTarget | None = None
+    """Whose replicas are watched beside the replay."""
 
     @property
     def workers(self) -> int:
@@ -66,6 +72,7 @@ class Plan:
     orders: Orders
     options: ReplayOptions
     header_secrets: Collection[str]
+    cluster: Connection | None = None
 
     def secrets(self, credentials: Credentials) -> list[str]:
         """What must not stay in a log of the run."""
@@ -90,6 +97,11 @@ def prepare(
         peak_rate_rps=schedule.peak_rate_rps,
     )
     check_reachable(endpoint)
+    cluster = None
+    if options.cluster is not None:
+        from loadtest.observe.observer import connect  # the Kubernetes client takes half a second
+
+        cluster = connect(options.cluster)
     folder = create_run_folder(scenario.name, out)
     settings = ReplaySettings(
         url=url,
@@ -121,6 +133,7 @@ def prepare(
         orders=orders,
         options=options,
         header_secrets=secrets_of(payloads, os.environ),
+        cluster=cluster,
     )
 
 

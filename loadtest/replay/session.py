@@ -26,7 +26,7 @@ class Session:
         self._journal = plan.journal
         self._credentials = credentials
         self._on_progress = on_progress
-        self._start = Start(plan.endpoint, plan.journal, loopback=plan.is_loopback)
+        self._start = Start(plan)
         self._tracker = Tracker(plan.folder, plan.schedule)
 
     def perform(self) -> None:
@@ -36,6 +36,7 @@ class Session:
             try:
                 interrupted = False
                 try:
+                    self._start.watch_cluster()
                     armed = fleet.arm(self._plan.orders, options.processes, options.expect_workers, options.master_bind)
                     self._journal.add("armed", armed)
                     fleet.start_at(self._start.begin(self._credentials.authorization))

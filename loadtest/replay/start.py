@@ -1,33 +1,49 @@
-"""Time 0 of a run, agreed with a lab where there is one, and the replicas that are watched from then on."""
+"""Time 0 of a run, agreed with a lab where there is one, and the replicas that are watched from before it on."""
 
 from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from loadtest.replay.endpoint import Endpoint
-from loadtest.replay.journal import Journal
 from loadtest.replay.observe_lab import ReplicaObserver, aligned_start_s, find_lab
+from loadtest.replay.plan import Plan
+
+if TYPE_CHECKING:
+    from loadtest.observe.observer import ClusterObserver
 
 LEAD_S = 1.0
 """From armed workers to T0, at least."""
 
 
 class Start:
-    """`begin` chooses T0 and starts to watch; `finish` ends that. Everything seen goes into the journal."""
+    """`watch_cluster` and `begin`, which chooses T0, start to watch; `finish` ends that.
 
-    def __init__(self, endpoint: Endpoint, journal: Journal, *, loopback: bool) -> None:
-        self._journal = journal
+    What a lab shows goes into the journal, what a cluster shows into a log of its own in the run folder.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan, self._journal = plan, plan.journal
         self.start_ns: int | None = None
-        lab_state, why_not = find_lab(endpoint, loopback=loopback)
-        journal.add("lab", {"state": lab_state, "why_not": why_not})
+        lab_state, why_not = find_lab(plan.endpoint, loopback=plan.is_loopback)
+        self._journal.add("lab", {"state": lab_state, "why_not": why_not})
         self._observer = None
         if lab_state is not None:
-            self._observer = ReplicaObserver(endpoint, on_row=lambda row: journal.add("row", row))
+            self._observer = ReplicaObserver(plan.endpoint, on_row=lambda row: self._journal.add("row", row))
+        self._cluster: ClusterObserver | None = None
 
     @property
     def ready_replicas(self) -> int | None:
-        return self._observer.ready if self._observer is not None else None
+        watching = self._observer or self._cluster
+        return None if watching is None else watching.ready
+
+    def watch_cluster(self) -> None:
+        """Returns when the replicas that there are have been seen; nothing without a cluster."""
+        if self._plan.cluster is not None:
+            from loadtest.observe.observer import ClusterObserver
+
+            self._cluster = ClusterObserver(self._plan.cluster, self._plan.folder.path)
+            self._cluster.start()
 
     @property
     def elapsed_s(self) -> float:
@@ -57,6 +73,8 @@ class Start:
 
     def finish(self) -> None:
         """Take a last look at the replicas."""
+        if self._cluster is not None:
+            self._cluster.stop()
         if self._observer is not None:
             self._observer.stop()
             states = self._observer.states

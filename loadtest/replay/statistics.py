@@ -12,6 +12,7 @@ import numpy.typing as npt
 from loadtest.replay.books import label
 from loadtest.replay.merge import Observed
 from loadtest.replay.segment import Broken
+from planner.causes import cause_counts
 from planner.model import ENDED, NEVER_SENT, SENT, FloatArray, IntArray, Outcome, RequestLog
 from planner.percent import percent
 
@@ -50,6 +51,7 @@ def observed(run: Observed, *, warm_up_s: float, duration_s: float) -> dict[str,
         "answers_known_to_the_model": known,
         "problems": _foreign_answers(run, window, answered),
         "counts": {label(o): int(counts[o]) for o in Outcome},
+        "causes_503": cause_counts(log.cause[window & (log.outcome == Outcome.STATUS_503)]),
         "flagged_503": int(np.sum(window & (run.flagged > 0) & (log.outcome == Outcome.STATUS_503))),
         "flagged_connection_errors": int(
             np.sum(window & (run.flagged > 0) & (log.outcome == Outcome.CONNECTION_ERROR))

@@ -9,6 +9,7 @@ import numpy as np
 
 from loadtest.runfolder import RunFolder
 from loadtest.validate.pods import overheads
+from planner.causes import cause_counts
 from planner.errors import InputError
 from planner.model import ENDED, FloatArray, IntArray, Outcome, ReplicaLog, RequestLog
 from planner.scenario import Scenario
@@ -41,6 +42,8 @@ class Observation:
     requests: int
     """Answered requests scheduled in [warm_up, duration)."""
     n_503: int
+    causes_503: dict[str, int]
+    """503s by cause, and unattributed; they sum to n_503."""
     bin_503: IntArray
     bin_ready: FloatArray | None
     first_bin: int
@@ -80,6 +83,7 @@ def observe(folder: RunFolder, scenario: Scenario) -> Observation:
         overhead_s=_overheads(log, scenario),
         requests=int(counted.sum()),
         n_503=int(is_503.sum()),
+        causes_503=cause_counts(log.cause[sent][is_503]),
         bin_503=np.bincount((sent_s[is_503] / BIN_S).astype(np.int64), minlength=bins),
         bin_ready=None if replicas is None else mean_in_bins(replicas, bins, scenario.duration_s),
         first_bin=int(np.ceil(scenario.warm_up_s / BIN_S)),

@@ -25,6 +25,10 @@ COMMANDS = {
     "compare": ("loadtest.cli.compare", "Says in what two runs differ, and whether by more than chance."),
     "report": ("loadtest.cli.report", "Writes the capacity report of a run."),
     "run": ("loadtest.cli.run", "All of it against the lab: simulate, lab, replay, validate, report."),
+    "observe": (
+        "loadtest.cli.observe",
+        "Watches the replicas of a live endpoint on Kubernetes, and why some do not come.",
+    ),
     "selftest": ("loadtest.cli.selftest", "Measures the rates to which this machine's send times can be trusted."),
     "export": ("planner.cli.export", "Prints a plan's recommended settings, ready to apply to Azure ML."),
     "scenarios": ("planner.cli.scenarios", "Lists the scenarios that come with Surgeproof."),
