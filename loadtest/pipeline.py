@@ -6,11 +6,13 @@ import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from loadtest.lab.options import KEY_VARIABLE, ReplicaKind, check_replicas
 from loadtest.lab.process import LabProcess
+from loadtest.observe.target import ClusterTarget
 from loadtest.replay.conclude import ReplayResult
 from loadtest.replay.credential_settings import CredentialSettings, Kind
 from loadtest.replay.run import replay
@@ -41,13 +43,16 @@ def run_pipeline(
     scenario: Scenario,
     *,
     replicas: ReplicaKind = ReplicaKind.REAL,
+    cluster: ClusterTarget | None = None,
+    scale_deployment: bool = False,
     replications: int | None = None,
     out: Path | None = None,
     say: Callable[[str], None] = lambda line: None,
     live: Callable[[], AbstractContextManager[OnProgress | None]] = nullcontext,
 ) -> PipelineResult:
     """Run everything against a lab of this process's own, which has ended when this returns."""
-    check_replicas(scenario.deployment.max_replicas, replicas)  # refused now rather than after the simulation
+    # Refused now rather than after the simulation.
+    check_replicas(scenario.deployment.max_replicas, replicas, cluster, scale_deployment=scale_deployment)
     if out is not None:
         create_run_folder(scenario.name, out)
     say(f"1/5 simulating {scenario.name}")
@@ -59,7 +64,7 @@ def run_pipeline(
     predicted = simulation["fraction_503"]["value"]
     say(f"    predicted 503s, on average over the traffic that the scenario may bring: {percent(predicted)}")
     say(f"2/5 starting the lab ({scenario.deployment.initial_count} {replicas} replicas)")
-    replayed = _replay_in_lab(scenario, replicas, out, say, live)
+    replayed = _replay_in_lab(scenario, replicas, cluster, out, say, live)
     document = {"command": "run", "simulate": simulation, "replay": replayed.document}
     if replayed.message:
         say(f"    {replayed.message}")
@@ -76,23 +81,29 @@ def run_pipeline(
     return PipelineResult(document=document, folder=replayed.folder, exit_code=validation.exit_code)
 
 
+def _say_indented(say: Callable[[str], None], line: str) -> None:
+    say(f"    {line}")
+
+
 def _replay_in_lab(
     scenario: Scenario,
     replicas: ReplicaKind,
+    cluster: ClusterTarget | None,
     out: Path | None,
     say: Callable[[str], None],
     live: Callable[[], AbstractContextManager[OnProgress | None]],
 ) -> ReplayResult:
     with scratch_folder() as folder:
         path = save_copy(scenario, folder)
-        with LabProcess(path, replicas=replicas, on_progress=lambda line: say(f"    {line}")) as lab:
+        lab_says = partial(_say_indented, say)
+        with LabProcess(path, replicas=replicas, cluster=cluster, on_progress=lab_says) as lab:
             say(f"3/5 replaying {scenario.name} for {scenario.duration_s:g} s against {lab.url}")
             before = os.environ.get(KEY_VARIABLE)
             os.environ[KEY_VARIABLE] = lab.key  # the environment is the only way in which a key travels
             try:
                 with live() as on_progress:
                     key = CredentialSettings(kind=Kind.KEY_VARIABLE)
-                    return replay(scenario, lab.url, out=out, on_progress=on_progress, credentials=key)
+                    return replay(scenario, lab.url, out=out, on_progress=on_progress, credentials=key, cluster=cluster)
             finally:
                 os.environ.pop(KEY_VARIABLE)
                 if before is not None:

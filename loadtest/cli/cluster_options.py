@@ -37,6 +37,14 @@ DeploymentSelectorOption = Annotated[
         rich_help_panel=_PANEL,
     ),
 ]
+ScaleDeploymentOption = Annotated[
+    bool,
+    typer.Option(
+        "--scale-deployment",
+        help="Let the lab set the Deployment's replica count, in a namespace labelled surgeproof/lab-may-scale=true.",
+        rich_help_panel=_PANEL,
+    ),
+]
 
 
 def cluster_target(

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from loadtest.cli import cluster_options as k
 from loadtest.lab.options import Announcement, LabOptions, ReplicaKind
 from planner.cli.options import (
     AutoscaleMaxReplicas,
@@ -28,12 +29,23 @@ from planner.cli.output import console, emit_json
 def command(
     scenario: ScenarioArgument,
     replicas: Annotated[
-        ReplicaKind, typer.Option(help="real: azmlinfsrv processes. simulated: in the lab itself, many and fast.")
+        ReplicaKind,
+        typer.Option(
+            help="real: azmlinfsrv processes. simulated: in the lab itself, many and fast. kubernetes: the pods of a "
+            "Deployment, whose replica count the lab sets."
+        ),
     ] = ReplicaKind.REAL,
     host: Annotated[str, typer.Option(help="A loopback address; no other is accepted.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 5001,
     log: Annotated[Path | None, typer.Option(help="Append every event to this file, as JSON lines.")] = None,
     score_dir: Annotated[Path | None, typer.Option(help="The folder of your own score.py.")] = None,
+    scale_deployment: k.ScaleDeploymentOption = False,
+    kubeconfig: k.KubeconfigOption = None,
+    kube_context: k.KubeContextOption = None,
+    in_cluster: k.InClusterOption = False,
+    namespace: k.NamespaceOption = None,
+    deployment: k.DeploymentOption = None,
+    deployment_selector: k.DeploymentSelectorOption = None,
     output: OutputOption = Output.TABLE,
     autoscale_min_replicas: AutoscaleMinReplicas = None,
     autoscale_max_replicas: AutoscaleMaxReplicas = None,
@@ -55,7 +67,23 @@ def command(
         initial_replicas=initial_replicas,
         seed=seed,
     )
-    options = LabOptions(replicas=replicas, host=host, port=port, log=log, score_folder=score_dir)
+    cluster = k.cluster_target(
+        kubeconfig=kubeconfig,
+        kube_context=kube_context,
+        in_cluster=in_cluster,
+        namespace=namespace,
+        deployment=deployment,
+        deployment_selector=deployment_selector,
+    )
+    options = LabOptions(
+        replicas=replicas,
+        host=host,
+        port=port,
+        log=log,
+        score_folder=score_dir,
+        cluster=cluster,
+        scale_deployment=scale_deployment,
+    )
     with console.status(f"lab {loaded.name}", refresh_per_second=4) as status:
         show = status.update if console.is_terminal else partial(console.print, soft_wrap=True)
         run_lab(

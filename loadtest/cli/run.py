@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from loadtest.cli import cluster_options as k
 from loadtest.lab.options import ReplicaKind
 from planner.cli.options import (
     AutoscaleMaxReplicas,
@@ -27,6 +28,13 @@ def command(
     scenario: ScenarioArgument,
     replicas: Annotated[ReplicaKind, typer.Option(help="What stands behind the lab's front end.")] = ReplicaKind.REAL,
     out: OutOption = None,
+    scale_deployment: k.ScaleDeploymentOption = False,
+    kubeconfig: k.KubeconfigOption = None,
+    kube_context: k.KubeContextOption = None,
+    in_cluster: k.InClusterOption = False,
+    namespace: k.NamespaceOption = None,
+    deployment: k.DeploymentOption = None,
+    deployment_selector: k.DeploymentSelectorOption = None,
     output: OutputOption = Output.TABLE,
     replications: ReplicationsOption = None,
     autoscale_min_replicas: AutoscaleMinReplicas = None,
@@ -56,9 +64,19 @@ def command(
         duration=duration,
         seed=seed,
     )
+    cluster = k.cluster_target(
+        kubeconfig=kubeconfig,
+        kube_context=kube_context,
+        in_cluster=in_cluster,
+        namespace=namespace,
+        deployment=deployment,
+        deployment_selector=deployment_selector,
+    )
     result = run_pipeline(
         plan,
         replicas=replicas,
+        cluster=cluster,
+        scale_deployment=scale_deployment,
         replications=replications,
         out=out,
         say=lambda line: console.print(line, markup=False),

@@ -50,6 +50,7 @@ class Replica:
     requests: int = 0
     """That it works on."""
     crash_loop: CrashLoop | None = None
+    crashed: bool = False
     life: asyncio.Task[None] | None = None
     replacement: ScoringServer | None = None
     """A healthy server that a reload offers in place of `server`."""
@@ -61,6 +62,37 @@ class Replica:
     @property
     def exists(self) -> bool:
         return self.phase in (Phase.STARTING, Phase.READY)
+
+
+class AnyFleet(Protocol):
+    """What the lab asks of its replicas, wherever they are."""
+
+    replicas: dict[int, Replica]
+    slow_starts: int
+
+    @property
+    def current(self) -> int: ...
+
+    @property
+    def lost(self) -> int: ...
+
+    @property
+    def pending(self) -> int: ...
+
+    @property
+    def crash_loops(self) -> list[CrashLoop]: ...
+
+    def count(self, *phases: Phase) -> int: ...
+
+    async def start_initial(self, count: int, on_healthy: Callable[[], None]) -> None: ...
+
+    def scale_to(self, count: int) -> None: ...
+
+    def drained(self, replica_id: int) -> None: ...
+
+    def reload(self) -> None: ...
+
+    async def stop(self) -> None: ...
 
 
 class Traffic(Protocol):
@@ -107,6 +139,16 @@ class Fleet:
     def current(self) -> int:
         """Starting and ready replicas."""
         return self.count(Phase.STARTING, Phase.READY)
+
+    @property
+    def lost(self) -> int:
+        """Replicas whose scoring server crashed and is not back."""
+        return sum(replica.crashed and replica.phase is Phase.STARTING for replica in self.replicas.values())
+
+    @property
+    def pending(self) -> int:
+        """A machine of one's own has room."""
+        return 0
 
     @property
     def crash_loops(self) -> list[CrashLoop]:
@@ -210,8 +252,8 @@ class Fleet:
             replica.disturbed.clear()
             if not replica.server.ended.is_set() and replica.replacement is None:
                 continue
-            replica.phase = Phase.STARTING
-            self._note(replica, "reloading" if replica.replacement else "crashed")
+            replica.phase, replica.crashed = Phase.STARTING, replica.replacement is None
+            self._note(replica, "crashed" if replica.crashed else "reloading")
             self._traffic.take_out(replica.id)
             self._on_change()
             await replica.empty.wait()

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _READ_BYTES = 65536
+CONNECT_TIMEOUT_S = 10.0
+"""On loopback nothing waits; the address of a pod that has just gone answers nothing at all."""
 
 
 class ConnectionBroken(Exception):
@@ -36,21 +38,22 @@ def encode_request(method: str, path: str, headers: Mapping[str, str], body: byt
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
 
 
-async def exchange(port: int, request: bytes) -> Answer:
-    """Send one request to 127.0.0.1:port and read the whole answer.
+async def exchange(port: int, request: bytes, host: str = "127.0.0.1") -> Answer:
+    """Send one request to host:port (an address, no name) and read the whole answer.
 
     The connection is closed as soon as the answer is complete: the worker lingers, and takes no other request, until it
     is. Cancelling resets it: the launcher's `pre_request` then drops a request that is still in the backlog.
     """
     loop = asyncio.get_running_loop()
-    connection = socket.socket()
+    connection = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     connection.setblocking(False)
     try:
-        await loop.sock_connect(connection, ("127.0.0.1", port))
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            await loop.sock_connect(connection, (host, port))
         await loop.sock_sendall(connection, request)
         return await _read_answer(loop, connection)
-    except OSError as error:
-        raise ConnectionBroken(str(error)) from None
+    except OSError as error:  # a timeout too
+        raise ConnectionBroken(str(error) or "no connection") from None
     except (ValueError, IndexError):
         raise ConnectionBroken("the answer is not HTTP") from None
     except asyncio.CancelledError:

@@ -9,10 +9,9 @@ from dataclasses import asdict, dataclass
 
 from loadtest.lab.autoscaler import Autoscaler
 from loadtest.lab.event_log import EventLog
-from loadtest.lab.fleet import Fleet, Phase
+from loadtest.lab.fleet import AnyFleet, Phase, Traffic
 from loadtest.lab.front_end import FrontEnd, Request
 from loadtest.lab.http_client import Answer, ConnectionBroken
-from loadtest.lab.scoring import ScoringServer
 from loadtest.lab.ticks import Ticks
 from planner.draws import Stream
 from planner.model import Cause
@@ -45,17 +44,15 @@ class Lab:
     def __init__(
         self,
         scenario: Scenario,
-        make_server: Callable[[int], ScoringServer],
-        cold_starts_s: Iterator[float],
+        make_fleet: Callable[[Traffic, Callable[[], None]], AnyFleet],
         log: EventLog,
-        on_error: Callable[[BaseException], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self.scenario = scenario
         self.log = log
         self._deployment = scenario.deployment
         self._front_end: FrontEnd[Exchange] = FrontEnd(self._deployment, self._loop, self)
-        self.fleet = Fleet(make_server, cold_starts_s, self._front_end, log, self._note_state, on_error)
+        self.fleet = make_fleet(self._front_end, self._note_state)
         self._autoscaler = Autoscaler(self._deployment)
         self.ticks = Ticks(self._loop, self._deployment.refresh_period_s, self._on_tick)
         self.started_s = self._loop.time()
@@ -114,7 +111,11 @@ class Lab:
             cause, text = Cause.NO_READY_REPLICA, f"No ready replicas for service {self.scenario.name}"
         else:
             text = f"Too many requests for service {self.scenario.name} (overloaded)"
-            if ready < self._desired:
+            if self.fleet.lost > 0:
+                cause = Cause.REPLICA_LOST
+            elif self.fleet.pending > 0:
+                cause = Cause.WAITING_FOR_NODE
+            elif ready < self._desired:
                 cause = Cause.SCALE_UP_LAG
             elif ready >= self._deployment.max_replicas:
                 cause = Cause.AT_MAX_REPLICAS
@@ -200,6 +201,9 @@ class Lab:
             "draining": self.fleet.count(Phase.DRAINING),
             "busy": self._front_end.busy,
             "queued": self._front_end.queued,
+            "pending": self.fleet.pending,
+            "terminating": self.fleet.count(Phase.DRAINING),
+            "lost": self.fleet.lost,
         }
 
     def overheads_s(self) -> list[float]:
@@ -208,7 +212,7 @@ class Lab:
 
     def _note_state(self) -> None:
         counts = self.counts()
-        state = tuple(counts[name] for name in ("desired", "ready", "starting", "draining"))
+        state = tuple(counts[name] for name in ("desired", "ready", "starting", "draining", "pending", "lost"))
         if state != self._last_state:
             self._last_state = state
             self.log.add("state", **counts)

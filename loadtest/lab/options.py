@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from loadtest.observe.target import ClusterTarget
 from planner.errors import InputError
 
 KEY_VARIABLE = "SURGEPROOF_ENDPOINT_KEY"
@@ -20,10 +21,22 @@ request spends beyond run() has a p99 of 14 ms with 24 replicas, of 7 ms with 10
 class ReplicaKind(StrEnum):
     REAL = "real"
     SIMULATED = "simulated"
+    KUBERNETES = "kubernetes"
 
 
-def check_replicas(max_replicas: int, kind: ReplicaKind) -> None:
-    """Refuse more real replicas than one machine carries."""
+def check_replicas(
+    max_replicas: int, kind: ReplicaKind, cluster: ClusterTarget | None = None, *, scale_deployment: bool = False
+) -> None:
+    """Refuse more real replicas than one machine carries, and pods without what they need."""
+    if kind is ReplicaKind.KUBERNETES and cluster is None:
+        raise InputError("--replicas kubernetes: needs --deployment, the Deployment whose pods are the replicas")
+    if kind is ReplicaKind.KUBERNETES and not scale_deployment:
+        raise InputError(
+            "--replicas kubernetes: the lab's autoscaler sets the Deployment's replica count, which only "
+            "--scale-deployment allows"
+        )
+    if kind is not ReplicaKind.KUBERNETES and (cluster is not None or scale_deployment):
+        raise InputError("--deployment, --scale-deployment and the like: only with --replicas kubernetes")
     if kind is ReplicaKind.REAL and max_replicas > MAX_REAL_REPLICAS:
         raise InputError(
             f"autoscale_max_replicas = {max_replicas}, the lab runs at most {MAX_REAL_REPLICAS} real replicas on one "
@@ -40,6 +53,10 @@ class LabOptions:
     port: int = 5001
     log: Path | None = None
     score_folder: Path | None = None
+    cluster: ClusterTarget | None = None
+    """Whose pods are the replicas, with ReplicaKind.KUBERNETES."""
+    scale_deployment: bool = False
+    """That the lab may set the Deployment's replica count."""
 
 
 @dataclass(frozen=True, kw_only=True)

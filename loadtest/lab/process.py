@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from loadtest.lab.options import KEY_VARIABLE, STOP_ON_EOF_VARIABLE
+from loadtest.observe.target import ClusterTarget
 from planner.child import child_environment, module_command
 from planner.errors import InputError, SurgeproofError
 
@@ -40,6 +41,7 @@ class LabProcess:
         log: Path | None = None,
         score_folder: Path | None = None,
         key: str | None = None,
+        cluster: ClusterTarget | None = None,
         on_progress: Callable[[str], None] | None = None,
     ) -> None:
         self.key = key or secrets.token_urlsafe(24)
@@ -48,6 +50,8 @@ class LabProcess:
             self._arguments += ["--log", str(log)]
         if score_folder is not None:
             self._arguments += ["--score-dir", str(score_folder)]
+        if cluster is not None:
+            self._arguments += [*cluster.arguments(), "--scale-deployment"]
         self._on_progress = on_progress or (lambda line: None)
         self._said: deque[str] = deque(maxlen=50)
         self._process: subprocess.Popen[str] | None = None

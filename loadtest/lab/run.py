@@ -13,13 +13,14 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
 from loadtest.lab.azmlinfsrv import AzmlInfSrv
 from loadtest.lab.environment import scoring_python
 from loadtest.lab.event_log import EventLog
+from loadtest.lab.fleet import AnyFleet, Fleet, Traffic
 from loadtest.lab.lab import Lab, drawn_cold_starts
 from loadtest.lab.launcher_client import SCORING_SERVER_FOLDER, Launcher
 from loadtest.lab.options import (
@@ -32,9 +33,13 @@ from loadtest.lab.options import (
 )
 from loadtest.lab.scoring import ScoringServer, ScoringServerFailed, SimulatedServer
 from loadtest.lab.server import LISTEN_BACKLOG, application, loopback_socket
+from loadtest.observe.target import ClusterTarget
 from loadtest.scratch import scratch_folder
 from planner.errors import InputError
 from planner.scenario import Scenario
+
+if TYPE_CHECKING:
+    from loadtest.observe.observer import Connection
 
 OPEN_FILES = 65536
 PROGRESS_PERIOD_S = 10.0
@@ -54,13 +59,29 @@ def run_lab(
     on_ready receives the key too where the lab had to make one up, to be shown once.
     """
     score_file = _score_file(options)
-    python = None
-    check_replicas(scenario.deployment.max_replicas, options.replicas)
+    python, connection = None, None
+    check_replicas(
+        scenario.deployment.max_replicas,
+        options.replicas,
+        options.cluster,
+        scale_deployment=options.scale_deployment,
+    )
     if options.replicas is ReplicaKind.REAL:
         python = scoring_python(on_progress)
+    if options.cluster is not None:
+        connection = _connected(options.cluster)
     _allow_many_connections()
-    session = _Session(scenario, options, python, score_file, on_progress, on_ready, on_status)
+    session = _Session(scenario, options, python, connection, score_file, on_progress, on_ready, on_status)
     asyncio.run(session.run())
+
+
+def _connected(target: ClusterTarget) -> Connection:
+    from loadtest.observe.observer import connect  # the Kubernetes client takes half a second
+    from loadtest.observe.scaling import check_may_scale
+
+    connection = connect(target)
+    check_may_scale(connection.api)
+    return connection
 
 
 def _score_file(options: LabOptions) -> Path:
@@ -77,6 +98,7 @@ class _Session:
     scenario: Scenario
     options: LabOptions
     python: Path | None
+    connection: Connection | None
     score_file: Path
     on_progress: Callable[[str], None]
     on_ready: Callable[[Announcement, str | None], None]
@@ -91,8 +113,7 @@ class _Session:
         ):
             log = EventLog(loop.time, self.options.log)
             launcher = None if self.python is None else Launcher(self.python)
-            servers = self._server_factory(launcher, folder)
-            lab = Lab(self.scenario, servers, drawn_cold_starts(self.scenario), log, lambda error: _fail(stop, error))
+            lab = Lab(self.scenario, self._fleet_maker(launcher, folder, log, lambda error: _fail(stop, error)), log)
             loop.set_exception_handler(lambda loop, context: _on_stray_error(loop, context, stop))
             _stop_on_signals(stop)
             try:
@@ -155,6 +176,17 @@ class _Session:
             await asyncio.wait({stop}, timeout=1.0)
             if self.on_status is not None:
                 self.on_status(status_line(lab))
+
+    def _fleet_maker(
+        self, launcher: Launcher | None, folder: Path, log: EventLog, on_error: Callable[[BaseException], None]
+    ) -> Callable[[Traffic, Callable[[], None]], AnyFleet]:
+        connection = self.connection
+        if connection is not None:
+            from loadtest.lab.pods import PodFleet
+
+            return lambda traffic, on_change: PodFleet(connection, traffic, log, on_change, on_error, self.on_progress)
+        servers, cold_starts_s = self._server_factory(launcher, folder), drawn_cold_starts(self.scenario)
+        return lambda traffic, on_change: Fleet(servers, cold_starts_s, traffic, log, on_change, on_error)
 
     def _server_factory(self, launcher: Launcher | None, folder: Path) -> Callable[[int], ScoringServer]:
         deployment = self.scenario.deployment

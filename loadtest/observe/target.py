@@ -21,3 +21,15 @@ class ClusterTarget:
     namespace: str | None = None
     deployment: str | None = None
     selector: str | None = None
+
+    def arguments(self) -> list[str]:
+        """As on a command line, for a process that is started with the same target."""
+        named = {
+            "--kubeconfig": self.kubeconfig and str(self.kubeconfig.absolute()),
+            "--kube-context": self.context,
+            "--namespace": self.namespace,
+            "--deployment": self.deployment,
+            "--deployment-selector": self.selector,
+        }
+        given = [part for option, value in named.items() if value for part in (option, value)]
+        return given + (["--in-cluster"] if self.in_cluster else [])

@@ -20,8 +20,10 @@ PAGE = 500
 WATCH_S = 60.0
 """After so long the server is asked to end a watch, which then resumes."""
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.2, 5.0
-RIGHT_AGAIN_S = 30.0
+RIGHT_AGAIN_S = 10.0
 """Rights may be granted while one watches."""
+REFUSALS_BEFORE_A_RIGHT_IS_MISSING = 6
+"""An API server that has just started refuses everything for a second, until it has read its roles."""
 CREDENTIALS_AGAIN_S = 5.0
 SHORTEST_GAP_S = 0.05
 """Between two watches of a server that is there nothing is missed: they resume by version."""
@@ -95,6 +97,7 @@ class Watcher:
         self._objects: dict[str, Json] = {}
         self._alive_s = time.monotonic()
         self._broken: str | None = None
+        self._refusals = 0
         self._missing_told: set[str] = set()
         self._problems_told: set[str] = set()
         self._end_watch: Callable[[], object] = lambda: None
@@ -133,10 +136,11 @@ class Watcher:
                 self._stopping.wait(CREDENTIALS_AGAIN_S)
             except Refused as error:
                 if error.status == 410:
+                    forgotten = f"410 Gone: the API server has forgotten version {self._version}, listed anew"
+                    self._broken = "; then ".join(filter(None, [self._broken, forgotten]))
                     self._version = ""
                 elif error.status == 403:
-                    self._tell_missing(error)
-                    self._stopping.wait(RIGHT_AGAIN_S)
+                    backoff_s = self._refused(error, backoff_s)
                 else:
                     self._break(f"the API server answers {error.status}: {error}")
                     backoff_s = self._back_off(backoff_s)
@@ -145,6 +149,16 @@ class Watcher:
                     return
                 self._break(str(error))
                 backoff_s = self._back_off(backoff_s)
+
+    def _refused(self, error: Refused, backoff_s: float) -> float:
+        self._refusals += 1
+        if self._refusals < REFUSALS_BEFORE_A_RIGHT_IS_MISSING:
+            self._break(f"403 Forbidden: {error}")
+            self._stopping.wait(FIRST_BACKOFF_S)
+            return FIRST_BACKOFF_S
+        self._tell_missing(error)
+        self._stopping.wait(RIGHT_AGAIN_S)
+        return backoff_s
 
     def _list(self) -> None:
         found: dict[str, Json] = {}
@@ -164,7 +178,7 @@ class Watcher:
                     resource=self.resource,
                     from_s=self._alive_s,
                     to_s=seen_s,
-                    why=self._broken or "410 Gone: listed anew",
+                    why=self._broken or "listed anew",
                 )
             )
             self._broken = None
@@ -182,6 +196,7 @@ class Watcher:
                 self._tell(Change(seen_s=seen_s, resource=self.resource, type=kind, object=thing, listed=True))
         self._version = str(metadata.get("resourceVersion") or "")
         self._alive_s = seen_s
+        self._refusals = 0
         self._listed.set()
 
     def _watch(self) -> None:
@@ -197,6 +212,7 @@ class Watcher:
         if self._stopping.is_set():
             end()
         now_s = time.monotonic()
+        self._refusals = 0
         if self._broken is not None:
             self._tell_gap(now_s)
         self._alive_s = now_s

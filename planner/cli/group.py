@@ -29,6 +29,7 @@ COMMANDS = {
         "loadtest.cli.observe",
         "Watches the replicas of a live endpoint on Kubernetes, and why some do not come.",
     ),
+    "diagnose": ("loadtest.cli.diagnose", "Says why replicas of a live endpoint did not come up, and what to do."),
     "selftest": ("loadtest.cli.selftest", "Measures the rates to which this machine's send times can be trusted."),
     "export": ("planner.cli.export", "Prints a plan's recommended settings, ready to apply to Azure ML."),
     "scenarios": ("planner.cli.scenarios", "Lists the scenarios that come with Surgeproof."),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import cycle
 from typing import Any
@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from loadtest.lab.event_log import Event, EventLog
+from loadtest.lab.fleet import Fleet, Traffic
 from loadtest.lab.http_client import Answer
 from loadtest.lab.lab import Lab
 from loadtest.lab.scoring import SimulatedServer
@@ -135,9 +136,12 @@ async def lab_run(case: Case, end_s: float) -> LabRun:
         deployment=case.deployment,
         cold_start=Deterministic(1.0),
     )
-    lab = Lab(
-        scenario, lambda _: SimulatedServer(case.deployment), cycle(case.cold_start_pattern_s), log, failed.append
-    )
+
+    def make_fleet(traffic: Traffic, on_change: Callable[[], None]) -> Fleet:
+        servers = lambda _: SimulatedServer(case.deployment)  # noqa: E731
+        return Fleet(servers, cycle(case.cold_start_pattern_s), traffic, log, on_change, failed.append)
+
+    lab = Lab(scenario, make_fleet, log)
     await lab.start(lambda: None)
     lab.begin(0.0)
 

@@ -37,7 +37,7 @@ def start(tmp_path: Path, stop_s: float | None = None) -> list[str]:
         loop = asyncio.get_running_loop()
         stop: asyncio.Future[None] = loop.create_future()
         scenario = load(write_scenario(tmp_path, "autoscaler: fixed, num_replicas: 2"))
-        session = _Session(scenario, LabOptions(), None, tmp_path / "score.py", said.append, not_yet, None)
+        session = _Session(scenario, LabOptions(), None, None, tmp_path / "score.py", said.append, not_yet, None)
         if stop_s is not None:
             loop.call_later(stop_s, stop.set_result, None)
         await session._start(cast(Lab, SlowLab()), stop)
