@@ -80,7 +80,7 @@ def _connected(target: ClusterTarget) -> Connection:
     from loadtest.observe.scaling import check_may_scale
 
     connection = connect(target)
-    check_may_scale(connection.api)
+    check_may_scale(connection.api, str(connection.deployment["metadata"]["name"]))
     return connection
 
 

@@ -89,18 +89,18 @@ WORDS: Mapping[Cause, Words] = {
     ),
     Cause.PROBE_TOO_STRICT: Words(
         "The probe gives up before init() has ended",
-        "The container is restarted by its liveness probe: initial_delay and failure_threshold are too small for init()",
+        "The container is restarted by its liveness probe: its limits are too small for init()",
         "Raise initial_delay (v1: initial_delay_seconds) or failure_threshold above the measured time of init().",
     ),
     Cause.EVICTED: Words(
         "The pod was evicted",
         "Evicted: the node ran out of a resource, or the pod used more than it may",
-        "Raise the limit that the evidence names or use less; on a full node raise the requests, so that fewer share it.",
+        "Raise the limit that the evidence names or use less; on a full node raise the requests.",
     ),
     Cause.NODE_LOST: Words(
         "The pod's node is lost",
         "NodeNotReady: the node no longer answers the cluster",
-        "Look at the node (kubectl describe node); the replica is replaced when its pod is deleted or the node is back.",
+        "Look at the node (kubectl describe node); the replica comes back with it, or is replaced.",
     ),
     Cause.QUOTA_EXCEEDED: Words(
         "The namespace's quota allows no further pod",
