@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 BENCH_STAMP := $(VENV)/.installed-bench
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --require-hashes
 
-.PHONY: demo test test-long test-statistical verify check format bench bench-memory bench-replay bench-plan schema figures clean requirements
+.PHONY: demo test test-cluster cluster test-long test-statistical verify check format bench bench-memory bench-replay bench-plan schema figures clean requirements
 
 demo: $(STAMP)  ## sets up what it needs and runs the main job on the quickstart scenario
 	$(BIN)/surgeproof run quickstart
@@ -16,6 +16,15 @@ test: $(STAMP)  ## sets up what it needs and passes the tests
 
 test-long: $(STAMP)  ## what the tests leave out for time: killed fleets, faults, plain Locust, calibration (minutes)
 	$(BIN)/python -m pytest -m long
+
+test-cluster: $(STAMP)  ## a real Kubernetes on this machine and the tests that need one (root and Go; builds it the first time, ten minutes)
+ifndef SURGEPROOF_TEST_KUBECONFIG
+	@$(BIN)/python -m tests.cluster --build-only
+endif
+	$(BIN)/python -m pytest -m cluster tests/cluster
+
+cluster: $(STAMP)  ## that Kubernetes alone, until it is interrupted
+	@$(BIN)/python -m tests.cluster
 
 test-statistical: $(STAMP)  ## only the comparisons with theory
 	$(BIN)/python -m pytest -m 'statistical and not verify and not long'

@@ -1,0 +1,3 @@
+module surgeproof.test/pause
+
+go 1.25.0
