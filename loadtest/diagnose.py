@@ -16,7 +16,7 @@ def diagnose_deployment(target: ClusterTarget) -> dict[str, Any]:
     (replicas are missing and nothing says why: too early to tell), unknown (nothing was found, but rights are missing
     without which a cause could not be seen)."""
     from loadtest.observe.api import ApiError, Refused
-    from loadtest.observe.diagnosis import diagnose, findings_document, take_snapshot
+    from loadtest.observe.troubles import diagnose, findings_document, take_snapshot
     from loadtest.observe.observer import connect
 
     connection = connect(target)

@@ -15,7 +15,7 @@ from loadtest.lab.event_log import EventLog
 from loadtest.lab.fleet import CrashLoop, Phase, Replica, Traffic
 from loadtest.lab.http_client import Answer, ConnectionBroken, encode_request, exchange
 from loadtest.observe.api import ApiError, KubernetesApi, Unreachable
-from loadtest.observe.diagnosis import diagnose, findings_document, take_snapshot
+from loadtest.observe.troubles import diagnose, findings_document, take_snapshot
 from loadtest.observe.observer import Connection
 from loadtest.observe.resources import Resource
 from loadtest.observe.scaling import scale
