@@ -25,7 +25,7 @@ def command(
     Example: surgeproof diagnose --kube-context staging --namespace ml --deployment blue
     """
     from loadtest.cli.diagnose_view import show
-    from loadtest.diagnose import EXIT_CODES, diagnose_deployment
+    from loadtest.observe.diagnosis.document import EXIT_CODES, diagnose_deployment
     from planner.cli.output import emit_json
 
     target = k.cluster_target(

@@ -51,6 +51,8 @@ class Replica:
     """That it works on."""
     crash_loop: CrashLoop | None = None
     crashed: bool = False
+    pod: str | None = None
+    """Its name, where it is one."""
     life: asyncio.Task[None] | None = None
     replacement: ScoringServer | None = None
     """A healthy server that a reload offers in place of `server`."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,14 +15,14 @@ from typing import Any
 from loadtest.lab.event_log import EventLog
 from loadtest.lab.fleet import CrashLoop, Phase, Replica, Traffic
 from loadtest.lab.http_client import Answer, ConnectionBroken, encode_request, exchange
-from loadtest.observe.api import ApiError, KubernetesApi, Unreachable
-from loadtest.observe.troubles import diagnose, findings_document, take_snapshot
+from loadtest.observe.api import ApiError, KubernetesApi, Refused
+from loadtest.observe.diagnosis import diagnose, findings_document, take_snapshot
 from loadtest.observe.observer import Connection
 from loadtest.observe.resources import Resource
 from loadtest.observe.scaling import scale
 from loadtest.observe.state import Counts, Replicas
 from loadtest.observe.state import Phase as PodPhase
-from loadtest.observe.watching import Change, Watcher
+from loadtest.observe.watching import Change, MissingRight, Watcher
 from planner.errors import InputError, NoVerdictError
 
 START_LIMIT_S = 300.0
@@ -29,6 +30,9 @@ LOOK_PERIOD_S = 0.2
 DIAGNOSE_AFTER_S, DIAGNOSE_PERIOD_S = 10.0, 5.0
 """Why the initial replicas do not come up is asked from then on."""
 RETRY_S = 0.5
+REFUSALS_BEFORE_THE_END = 8
+"""An API server that has just started refuses everything for a second or two, until it has read its roles."""
+RESTORE_LIMIT_S = 5.0
 DEFAULT_PORT = 5001
 LISTED_WITHIN_S = 20.0
 
@@ -80,7 +84,23 @@ class _Pod:
 
     thing: Mapping[str, Any]
     replica: Replica
+    is_new: bool
+    """It was seen to be created."""
     in_service: bool = False
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A pod of the namespace as last seen, when it was first seen, and whether it was there already then."""
+
+    thing: Mapping[str, Any]
+    seen_s: float
+    listed: bool
+
+
+def _is_final(error: ApiError) -> bool:
+    """Not one that passes: away, overloaded, just starting, a conflict."""
+    return isinstance(error, Refused) and error.status < 500 and error.status not in (408, 409, 429)
 
 
 class PodFleet:
@@ -106,10 +126,14 @@ class PodFleet:
         self._loop = asyncio.get_running_loop()
         self._found = int((self._deployment.get("spec") or {}).get("replicas", 1))
         self._wanted = self._found
+        self._has_scaled = False
+        self._missing: list[str] = []
         self._wanted_changed = asyncio.Event()
         self._scaler: asyncio.Task[None] | None = None
+        self._calling: asyncio.Future[None] | None = None
         self._state = Replicas(str(self._deployment["metadata"]["uid"]))
         self._pods: dict[str, _Pod] = {}
+        self._seen: dict[str, _Seen] = {}
         self._next_id = 0
         self._watchers = [self._watcher(r) for r in (Resource.DEPLOYMENTS, Resource.REPLICASETS, Resource.PODS)]
         self.replicas: dict[int, Replica] = {}
@@ -141,8 +165,7 @@ class PodFleet:
         for watcher in self._watchers:
             watcher.start()
         await asyncio.to_thread(self._wait_listed)
-        self._scaler = self._loop.create_task(self._keep_scaled())
-        self._scaler.add_done_callback(self._scaler_ended)
+        self._start_scaler()
         self.scale_to(count)
         began_s, told = self._loop.time(), 0
         next_diagnosis_s = began_s + DIAGNOSE_AFTER_S
@@ -167,8 +190,8 @@ class PodFleet:
 
     def drained(self, replica_id: int) -> None:
         """Of a pod that is gone nothing is kept once its last request has ended."""
-        replica = self.replicas[replica_id]
-        if replica.phase is not Phase.READY:
+        replica = self.replicas.get(replica_id)  # one that was in service twice may be told twice
+        if replica is not None and replica.phase is not Phase.READY:
             replica.empty.set()
             self._forget_if_over(replica)
 
@@ -181,33 +204,57 @@ class PodFleet:
             self._scaler.remove_done_callback(self._scaler_ended)
             self._scaler.cancel()
             await asyncio.gather(self._scaler, return_exceptions=True)
+        if self._calling is not None:  # its thread goes on, and must not have the last word
+            await asyncio.gather(self._calling, return_exceptions=True)
         await asyncio.to_thread(self._end)
 
+    def _restore(self) -> None:
+        give_up_s = time.monotonic() + RESTORE_LIMIT_S
+        while True:
+            try:
+                return scale(self._api, self._name, self._found)
+            except ApiError as error:
+                if time.monotonic() > give_up_s:
+                    self._on_progress(
+                        f"{self._name}: could not be given its {self._found} replicas back ({error}): "
+                        f"kubectl --namespace {self._api.namespace} scale deployment {self._name} "
+                        f"--replicas={self._found}"
+                    )
+                    return None
+            time.sleep(RETRY_S)
+
     def _end(self) -> None:
-        try:
-            scale(self._api, self._name, self._found)
-        except ApiError as error:
-            self._on_progress(f"{self._name}: its {self._found} replicas could not be restored ({error})")
+        if self._has_scaled:
+            self._restore()
         for watcher in self._watchers:
             watcher.stop()
         self._api.close()
 
     # Scaling: one call at a time, always for the newest count.
 
+    def _start_scaler(self) -> None:
+        self._scaler = self._loop.create_task(self._keep_scaled())
+        self._scaler.add_done_callback(self._scaler_ended)
+
     async def _keep_scaled(self) -> None:
+        refusals = 0
         while True:
             await self._wanted_changed.wait()
             self._wanted_changed.clear()
             count = self._wanted
+            self._has_scaled = True
+            self._calling = asyncio.ensure_future(asyncio.to_thread(scale, self._api, self._name, count))
             try:
-                await asyncio.to_thread(scale, self._api, self._name, count)
-            except Unreachable as error:
+                await asyncio.shield(self._calling)
+            except ApiError as error:
+                refusals = refusals + 1 if _is_final(error) else 0
+                if refusals >= REFUSALS_BEFORE_THE_END:
+                    raise NoVerdictError(f"{self._name}: cannot be scaled ({error})") from None
                 self._log.add("scale_failed", replicas=count, error=str(error))
                 await asyncio.sleep(RETRY_S)
                 self._wanted_changed.set()
-            except ApiError as error:
-                raise NoVerdictError(f"{self._name}: cannot be scaled any more ({error})") from None
             else:
+                refusals = 0
                 self._log.add("scaled", replicas=count)
 
     def _scaler_ended(self, task: asyncio.Task[None]) -> None:
@@ -218,7 +265,7 @@ class PodFleet:
 
     def _watcher(self, resource: Resource) -> Watcher:
         def tell(kind: str) -> Callable[[Any], object]:
-            return lambda said: self._hand_over(self._log_entry, kind, str(getattr(said, "sentence", said)))
+            return lambda said: self._hand_over(self._log_entry, kind, str(said))
 
         return Watcher(
             self._api,
@@ -226,9 +273,13 @@ class PodFleet:
             self._api.namespace,
             lambda change: self._hand_over(self._changed, change),
             tell("gap"),
-            tell("missing_right"),
+            self._on_missing,
             tell("problem"),
         )
+
+    def _on_missing(self, right: MissingRight) -> None:
+        self._missing.append(right.sentence)
+        self._hand_over(self._log_entry, "missing_right", right.sentence)
 
     def _hand_over(self, call: Callable[..., None], *arguments: Any) -> None:
         with contextlib.suppress(RuntimeError):  # the loop has ended
@@ -241,6 +292,11 @@ class PodFleet:
         for watcher in self._watchers:
             if not watcher.wait_listed(LISTED_WITHIN_S):
                 raise InputError(f"{self._api.server}: {watcher.resource.label} could not be listed")
+        if self._missing:
+            raise InputError(
+                f"{self._missing[0].partition(':')[0]}: "
+                "surgeproof observe --print-rbac --with-scaling prints the rights that are needed"
+            )
 
     def _changed(self, change: Change) -> None:
         thing, gone = change.object, change.type == "DELETED"
@@ -257,17 +313,32 @@ class PodFleet:
     def _pod_changed(self, change: Change) -> None:
         uid = str(change.object["metadata"]["uid"])
         self._state.pod_changed(change.object, change.seen_s, deleted=change.type == "DELETED")
-        if uid not in self._pods and uid in self._state.pods:
-            server = PodServer(self._api.namespace, change.object)
-            replica = Replica(id=self._next_id, created_s=change.seen_s, cold_start_s=None, server=server)
-            self._next_id += 1
-            self._pods[uid] = _Pod(change.object, replica)
-            self.replicas[replica.id] = replica
-        if uid in self._pods:
-            self._pods[uid].thing = change.object
+        if uid in self._state.pods:
+            first = self._seen.get(uid)
+            self._seen[uid] = _Seen(
+                change.object, *((first.seen_s, first.listed) if first else (change.seen_s, change.listed))
+            )
+        else:
+            self._seen.pop(uid, None)
+
+    def _take_note_of_new_pods(self) -> None:
+        """A pod may be seen before the ReplicaSet that makes it one of ours."""
+        for uid, seen in self._seen.items():
+            if uid not in self._pods and self._state.is_mine(self._state.pods[uid]):
+                server = PodServer(self._api.namespace, seen.thing)
+                replica = Replica(
+                    id=self._next_id, created_s=seen.seen_s, cold_start_s=None, server=server, pod=server.name
+                )
+                self._next_id += 1
+                self._pods[uid] = _Pod(seen.thing, replica, is_new=not seen.listed)
+                self.replicas[replica.id] = replica
+                self._note(replica, "created")
+            elif uid in self._pods:
+                self._pods[uid].thing = seen.thing
 
     def _bring_in_line(self) -> None:
         """The front end's view with the cluster's: ready pods are in service, all others are not."""
+        self._take_note_of_new_pods()
         for uid, pod in list(self._pods.items()):
             known = self._state.pods.get(uid)
             is_ready = known is not None and known.phase is PodPhase.READY and self._state.is_mine(known)
@@ -286,7 +357,8 @@ class PodFleet:
         server = PodServer(self._api.namespace, pod.thing)
         pod.in_service, replica.server = True, server
         replica.phase, replica.ready_s = Phase.READY, self._loop.time()
-        replica.real_start_s = replica.real_start_s or replica.ready_s - replica.created_s
+        if pod.is_new and replica.real_start_s is None:
+            replica.real_start_s = replica.ready_s - replica.created_s
         replica.empty.clear()
         self._note(replica, "ready", real_start_s=replica.real_start_s)
         self._traffic.put_in_service(replica.id)

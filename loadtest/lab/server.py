@@ -111,7 +111,10 @@ class _Handlers:
 
     async def reload(self, request: web.Request) -> web.Response:
         self._check_key(request)
-        self._lab.fleet.reload()
+        try:
+            self._lab.fleet.reload()
+        except InputError as error:
+            raise web.HTTPConflict(text=str(error)) from None
         return web.json_response({"reloading": True}, status=202)
 
     async def stop(self, request: web.Request) -> web.Response:
@@ -146,6 +149,7 @@ def state_document(lab: Lab) -> dict[str, object]:
         "replicas": [
             {
                 "id": replica.id,
+                "pod": replica.pod,
                 "phase": replica.phase.value,
                 "requests": replica.requests,
                 "port": replica.server.port,

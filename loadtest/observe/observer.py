@@ -13,7 +13,7 @@ from typing import Any
 from loadtest.observe import record
 from loadtest.observe.api import ApiError, KubernetesApi, Refused
 from loadtest.observe.clock import ANSWERS, ServerClock, measure
-from loadtest.observe.troubles import diagnose, findings_document, take_snapshot
+from loadtest.observe.diagnosis import diagnose, findings_document, take_snapshot
 from loadtest.observe.finding import find_deployment
 from loadtest.observe.init_time import init_seconds
 from loadtest.observe.launches import Launches

@@ -219,11 +219,11 @@ class Watcher:
 
     def _take(self, event: Json) -> None:
         thing, kind = event.get("object") or {}, str(event.get("type"))
-        seen_s = self._alive_s = time.monotonic()
         if kind == "ERROR":
             raise Refused(
                 int(thing.get("code") or 500), str(thing.get("reason") or ""), str(thing.get("message") or "")
             )
+        seen_s = self._alive_s = time.monotonic()
         self._version = _version(thing) or self._version
         if kind == "BOOKMARK":
             return

@@ -36,6 +36,11 @@ def broken_deployments(registry: str) -> Mapping[str, dict[str, Any]]:
             "memory": "64Mi",
             "memory_limit": "192Mi",
         },
+        "memory_of_the_container": {
+            "container": QUIET
+            | {"command": ["/opt/scoring/bin/python3", "-c", "kept = b'x' * 2**29"]}
+            | {"resources": {"requests": {"cpu": "20m"}, "limits": {"memory": "64Mi"}}},
+        },
         "crashed": {"container": shell("echo the licence has run out; exit 7")},
         "image_not_found": {"image": f"{registry}/missing:1"},
         "image_not_authorised": {"image": f"{registry}/private:1"},
@@ -51,7 +56,7 @@ def broken_deployments(registry: str) -> Mapping[str, dict[str, Any]]:
         "probe_too_strict": {
             "score": f"import time\n\n\ndef init():\n    time.sleep(120)\n{RUN}",
             "container": {
-                "livenessProbe": http_probe(PORT, initialDelaySeconds=3, periodSeconds=1, failureThreshold=2),
+                "livenessProbe": http_probe(PORT, initialDelaySeconds=15, periodSeconds=1, failureThreshold=3),
                 "lifecycle": None,
             },
         },

@@ -30,6 +30,9 @@ from tests.cluster.observing import (
 from tests.cluster.tokens import minted_token
 from tests.cluster.workloads import pods_of, scoring_deployment, wait_ready, wait_until
 
+LEEWAY_S = 60.0
+"""For so long after its end the API server takes a token."""
+
 
 def scale(api: client.ApiClient, namespace: str, replicas: int) -> None:
     apps: Any = client.AppsV1Api(api)
@@ -102,10 +105,10 @@ def test_a_restart_of_the_api_server_is_a_gap_and_nothing_is_lost(
         wait_for_line(observer, lambda line: line["kind"] == record.GAP and line["resource"] == "pods", "the gap")
         wait_until(lambda: _scaled(api, namespace, 3), "an API server that scales")
         wait_for_counts(observer, desired=3, ready=3)
-    (gap,) = record.gaps(observer.lines, 0.0, ["pods"])
-    assert gap["from_s"] <= stopped_s + 2
-    assert started_s - 2 <= gap["to_s"]
-    assert gap["why"]
+    pods = record.gaps(observer.lines, 0.0, ["pods"])
+    assert pods[0]["from_s"] <= stopped_s + 2, pods
+    assert pods[-1]["to_s"] >= started_s - 2, pods
+    assert all(gap["why"] for gap in pods)
     assert not record.of_kind(observer.lines, record.RIGHT), "a server that starts refuses everything for a moment"
     assert record.of_kind(observer.lines, record.ROW)[-1]["ready"] == 3
 
@@ -176,7 +179,7 @@ def test_a_token_that_expires_is_named_and_one_that_is_renewed_in_its_file_goes_
     scoring_deployment(api, namespace, "blue", replicas=1)
     wait_ready(api, namespace, "blue")
     token = tmp_path / "token"
-    token.write_text(minted_token(own_cluster, namespace, NAME, lifetime_s=8))
+    token.write_text(minted_token(own_cluster, namespace, NAME, lifetime_s=8 - LEEWAY_S))
     path = kubeconfig_with(own_cluster, tmp_path, {"tokenFile": str(token)})
     with observing(ClusterTarget(kubeconfig=path, namespace=namespace, deployment="blue"), tmp_path) as observer:
         time.sleep(8)

@@ -1,86 +1,222 @@
-"""Probes that fail though the server runs, or that give up before init() has ended."""
+"""Probes that fail though the server runs, or that give up before init() has ended; init() that does not end."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import timedelta
 from typing import Any
 
-from loadtest.observe.diagnosis.containers import PROBE_KILLED, name_of, statuses
-from loadtest.observe.diagnosis.findings import Cause, Finding
-from loadtest.observe.diagnosis.snapshot import CURRENT, PREVIOUS, Json, Snapshot
+from loadtest.observe.diagnosis.crashes import RECENT_S, is_out_of_memory
+from loadtest.observe.diagnosis.findings import Finding
+from loadtest.observe.diagnosis.logs import KILLED, PORT, Where, newest, raised_in
+from loadtest.observe.diagnosis.reading import (
+    Json,
+    ended_status,
+    instant,
+    is_ready,
+    items,
+    main_container,
+    mapping,
+    name_of,
+    one_line,
+    part,
+    text,
+    when,
+    whole,
+)
+from loadtest.observe.diagnosis.snapshot import CURRENT, Snapshot
+from loadtest.observe.diagnosis.words import Cause
 from loadtest.observe.init_time import BEGUN, DONE, init_seconds
-from loadtest.observe.state import is_true
 
 PATIENCE_S = 10.0
-"""A probe is asked every few seconds: so long after init() has ended a replica may still become ready."""
+"""So long after init() has ended, and after the probe was due, a replica may still become ready."""
+INIT_PATIENCE_S = 600.0
+"""An init() that takes longer is named; the defaults of Azure's probes allow 340 s (v1) and 310 s (v2)."""
 
 _DEFAULTS = {"initialDelaySeconds": 0, "periodSeconds": 10, "timeoutSeconds": 1, "failureThreshold": 3}
+_KILLED_BY_PROBE = re.compile(r"failed (liveness|startup) probe", re.I)
 
 
 def probe_findings(snapshot: Snapshot, pod: Json) -> Iterator[Finding]:
-    failed = [str(e.get("message") or "") for e in snapshot.events_of(pod) if e.get("reason") == "Unhealthy"]
-    killed = [str(e.get("message") or "") for e in snapshot.events_of(pod) if e.get("reason") == "Killing"]
-    by_probe = [message for message in killed if PROBE_KILLED.search(message)]
-    current = snapshot.logs.get((name_of(pod), CURRENT), "")
-    previous = snapshot.logs.get((name_of(pod), PREVIOUS), "")
-    if by_probe and not is_true(pod, "Ready"):
-        yield _killed(snapshot, pod, by_probe[-1], failed, previous or current)
-    elif failed and not is_true(pod, "Ready") and _server_is_up(snapshot, pod, current):
-        evidence = (
-            "init() has ended and the scoring server runs, but the pod is not ready",
-            failed[-1],
-            _probe(pod, "readinessProbe"),
-        )
-        yield Finding(cause=Cause.PROBE_FAILS, pods=(name_of(pod),), evidence=evidence)
+    killed = [e for e in snapshot.events_of(pod, "Killing") if _KILLED_BY_PROBE.search(text(e, "message"))]
+    if killed and snapshot.is_recent(when(killed[-1]), RECENT_S):
+        if not _is_of_another_cause(snapshot, pod):
+            yield _killed(snapshot, pod, text(killed[-1], "message"))
+        return
+    if is_ready(pod) or not (server := _server_status(pod)) or not part(server, "state", "running"):
+        return
+    failed = _failed(snapshot, pod, "Readiness")
+    log = snapshot.current(pod)
+    if failed and _has_waited(snapshot, pod, server, log):
+        yield _not_ready(snapshot, pod, failed)
+    elif log and DONE not in log and (begun := newest(log, BEGUN)) is not None:
+        since_s = snapshot.age_s(begun) or 0.0
+        if since_s > INIT_PATIENCE_S:
+            yield Finding(
+                cause=Cause.INIT_DOES_NOT_END,
+                pods=(name_of(pod),),
+                evidence=("init() has begun and not ended", f"it has been running for {since_s:.0f} s"),
+                measured={"init_running_s": round(since_s, 1)},
+            )
 
 
-def _killed(snapshot: Snapshot, pod: Json, killed: str, failed: list[str], log: str) -> Finding:
-    """The liveness probe restarted it: during init(), or though the server was up."""
-    kind = "startupProbe" if "startup" in killed.lower() else "livenessProbe"
-    probe = _settings(pod, kind)
-    patience_s = probe["initialDelaySeconds"] + probe["periodSeconds"] * probe["failureThreshold"]
-    took_s = init_seconds(log) or _slowest_init(snapshot)
-    evidence = [killed, _probe(pod, kind), *failed[-1:]]
-    measured: dict[str, Any] = {"probe_patience_s": patience_s, "init_s": took_s}
-    if DONE in log:
-        return Finding(cause=Cause.PROBE_FAILS, pods=(name_of(pod),), evidence=tuple(evidence), measured=measured)
-    began = "init() had begun and not ended" if BEGUN in log else "the scoring server had not come to init()"
-    took = f"; on a pod that made it init() took {took_s:.1f} s" if took_s is not None else ""
-    evidence.append(
-        f"{began} when the probe gave up, {patience_s:g} s after the container's start at the earliest{took}"
+def _not_ready(snapshot: Snapshot, pod: Json, failed: list[Json]) -> Finding:
+    log = snapshot.current(pod)
+    message = text(failed[-1], "message")
+    times = sum(whole(event, "count") or 1 for event in failed)
+    begun = "init() has ended and the scoring server runs" if DONE in log else "the container runs"
+    evidence = [
+        f"{begun}, but the pod is not ready: {_how(message)}",
+        _settings_words(pod, "readinessProbe"),
+        *_wrong_port(pod, "readinessProbe", log),
+        f"{times} failures so far; the last: {one_line(message)}",
+    ]
+    measured = {"probe": "readiness", "failures": times, "init_s": init_seconds(log)}
+    return Finding(cause=Cause.PROBE_FAILS, pods=(name_of(pod),), evidence=tuple(evidence), measured=measured)
+
+
+def _killed(snapshot: Snapshot, pod: Json, message: str) -> Finding:
+    """By the liveness or startup probe: during init(), or though the server was up."""
+    is_startup = "startup" in message.lower()
+    kind = "startupProbe" if is_startup else "livenessProbe"
+    settings = _settings(pod, kind)
+    patience_s = settings["initialDelaySeconds"] + settings["periodSeconds"] * settings["failureThreshold"]
+    log = snapshot.previous(pod) or snapshot.current(pod)
+    failed = _failed(snapshot, pod, "Startup" if is_startup else "Liveness")
+    how = [f"the last failure: {one_line(text(failed[-1], 'message'))}"] if failed else []
+    status = ended_status(pod)
+    ran_s = _ran_s(status)
+    restarts = whole(status, "restartCount") or 0
+    measured: dict[str, Any] = {
+        "probe": "startup" if is_startup else "liveness",
+        "probe_patience_s": patience_s,
+        "container_ran_s": ran_s,
+        "init_s": init_seconds(log) or _slowest_init(snapshot),
+        "init_ran_s": _init_ran_s(log, status),
+        "restarts": restarts,
+    }
+    wrong = _wrong_port(pod, kind, log)
+    times = f"restarts so far: {restarts}"
+    if DONE in log or wrong:
+        first = f"the {kind} ends the container though the scoring server runs" if DONE in log else wrong.pop()
+        evidence = (first, _settings_words(pod, kind), *wrong, *how, times)
+        return Finding(cause=Cause.PROBE_FAILS, pods=(name_of(pod),), evidence=evidence, measured=measured)
+    evidence = (
+        f"the {kind} gives up {patience_s:g} s after the container's start (initial delay "
+        f"{settings['initialDelaySeconds']:g} s + {settings['failureThreshold']:g} failures x "
+        f"{settings['periodSeconds']:g} s), and init() had not ended by then",
+        *_init_words(measured, BEGUN in log),
+        _settings_words(pod, kind),
+        *how,
+        times,
     )
-    return Finding(cause=Cause.PROBE_TOO_STRICT, pods=(name_of(pod),), evidence=tuple(evidence), measured=measured)
+    return Finding(cause=Cause.PROBE_TOO_STRICT, pods=(name_of(pod),), evidence=evidence, measured=measured)
 
 
-def _server_is_up(snapshot: Snapshot, pod: Json, log: str) -> bool:
-    started = [((s.get("state") or {}).get("running") or {}).get("startedAt") for s in statuses(pod)]
-    if DONE not in log or None in started or not started:
+def _init_words(measured: dict[str, Any], has_begun: bool) -> Iterator[str]:
+    if measured["container_ran_s"] is not None:
+        yield f"the container was ended after {measured['container_ran_s']:.0f} s"
+    if measured["init_ran_s"] is not None:
+        yield f"init() had been running for {measured['init_ran_s']:.1f} s"
+    elif not has_begun:
+        yield "the scoring server had not come to init() yet, by its log"
+    if measured["init_s"] is not None:
+        yield f"where it could end, init() took {measured['init_s']:.1f} s"
+
+
+def _is_of_another_cause(snapshot: Snapshot, pod: Json) -> bool:
+    """Its last end was not the probe's doing, but came of what a probe only notices."""
+    log = snapshot.previous(pod)
+    return (
+        is_out_of_memory(ended_status(pod))
+        or KILLED in log
+        or any(raised.where in (Where.INIT, Where.IMPORT) for raised in raised_in(log))
+    )
+
+
+def _has_waited(snapshot: Snapshot, pod: Json, server: Json, log: str) -> bool:
+    """Long enough after init() has ended, for a probe of these settings to have succeeded; by the container's start
+    where the log does not tell."""
+    settings = _settings(pod, "readinessProbe")
+    started = instant(server, "state", "running", "startedAt")
+    if started is None:
         return False
-    try:
-        since_s = (snapshot.taken_at - max(datetime.fromisoformat(str(t)) for t in started)).total_seconds()
-    except ValueError:
-        return False
-    return since_s > PATIENCE_S + (init_seconds(log) or 0.0)
+    due = started + timedelta(seconds=settings["initialDelaySeconds"])
+    if (done := newest(log, DONE)) is not None:
+        due = max(due, done)
+        patience_s = PATIENCE_S + 2 * settings["periodSeconds"]
+    elif log and BEGUN in log:
+        return False  # init() is at work
+    else:
+        patience_s = INIT_PATIENCE_S
+    return (snapshot.age_s(due) or 0.0) > patience_s
+
+
+def _failed(snapshot: Snapshot, pod: Json, kind: str) -> list[Json]:
+    events = [e for e in snapshot.events_of(pod, "Unhealthy") if text(e, "message").startswith(kind)]
+    return events if events and snapshot.is_recent(when(events[-1]), RECENT_S) else []
+
+
+def _server_status(pod: Json) -> Json:
+    name = text(main_container(pod), "name")
+    return next((s for s in items(pod, "status", "containerStatuses") if text(s, "name") == name), {})
+
+
+def _how(message: str) -> str:
+    if "connection refused" in message:
+        return "nothing listens where the probe asks"
+    if found := re.search(r"statuscode: (\d{3})", message):
+        return f"the probe is answered with HTTP {found[1]}"
+    if "deadline exceeded" in message or "Timeout" in message or "timeout" in message:
+        return "the probe is not answered within its timeout"
+    return "the probe fails"
+
+
+def _wrong_port(pod: Json, kind: str, log: str) -> list[str]:
+    """One sentence where the server says in its log that it listens elsewhere."""
+    asked = part(main_container(pod), kind, "httpGet", "port") or part(main_container(pod), kind, "tcpSocket", "port")
+    named = {text(p, "name"): whole(p, "containerPort") for p in items(main_container(pod), "ports") if p.get("name")}
+    port = named.get(asked) if isinstance(asked, str) else asked
+    found = PORT.search(log)
+    if port is None or found is None or str(port) == found[1]:
+        return []
+    return [f"the {kind} asks port {port}, but the scoring server listens on {found[1]}"]
+
+
+def _init_ran_s(log: str, status: Json) -> float | None:
+    """For how long init() had been at work when the container was ended."""
+    begun, finished = newest(log, BEGUN), instant(status, "lastState", "terminated", "finishedAt")
+    if begun is None or finished is None or DONE in log:
+        return None
+    ran_s = (finished - begun).total_seconds()
+    return round(ran_s, 1) if ran_s >= 0.0 else None
+
+
+def _ran_s(status: Json) -> float | None:
+    how = mapping(status, "lastState", "terminated") or mapping(status, "state", "terminated")
+    started, finished = instant(how, "startedAt"), instant(how, "finishedAt")
+    return None if started is None or finished is None else (finished - started).total_seconds()
 
 
 def _slowest_init(snapshot: Snapshot) -> float | None:
+    """Of any pod of the Deployment that made it."""
     times = [init_seconds(log) for (_, which), log in snapshot.logs.items() if which == CURRENT]
-    return max((t for t in times if t is not None), default=None)
+    return max((took_s for took_s in times if took_s is not None), default=None)
 
 
 def _settings(pod: Json, kind: str) -> dict[str, float]:
-    container = ((pod.get("spec") or {}).get("containers") or [{}])[0]
-    given = container.get(kind) or {}
-    return {name: float(given.get(name) or default) for name, default in _DEFAULTS.items()}
+    given = mapping(main_container(pod), kind)
+    read = {name: whole(given, name) for name in _DEFAULTS}
+    return {name: float(default if read[name] is None else read[name] or 0) for name, default in _DEFAULTS.items()}
 
 
-def _probe(pod: Json, kind: str) -> str:
-    container = ((pod.get("spec") or {}).get("containers") or [{}])[0]
-    asked = (container.get(kind) or {}).get("httpGet") or {}
+def _settings_words(pod: Json, kind: str) -> str:
+    probe = mapping(main_container(pod), kind)
     s = _settings(pod, kind)
-    where = f"GET {asked.get('path', '/')} on port {asked.get('port')}" if asked else "no HTTP"
+    path, port = text(probe, "httpGet", "path") or "/", text(probe, "httpGet", "port")
+    asked = f"GET {path} on port {port}" if port else "no HTTP request"
     return (
-        f"{kind}: {where}, initial delay {s['initialDelaySeconds']:g} s, period {s['periodSeconds']:g} s, timeout "
+        f"{kind}: {asked}, initial delay {s['initialDelaySeconds']:g} s, period {s['periodSeconds']:g} s, timeout "
         f"{s['timeoutSeconds']:g} s, failure threshold {s['failureThreshold']:g}"
     )

@@ -2,85 +2,156 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
+from typing import Any
 
 from kubernetes.utils import parse_quantity
 
-from loadtest.observe.diagnosis.containers import name_of
-from loadtest.observe.diagnosis.findings import Cause, Finding
-from loadtest.observe.diagnosis.snapshot import Json, Snapshot
-from loadtest.observe.state import condition
+from loadtest.observe.diagnosis.findings import Finding
+from loadtest.observe.diagnosis.reading import (
+    Json,
+    condition,
+    has_ended,
+    is_ready,
+    items,
+    mapping,
+    name_of,
+    one_line,
+    part,
+    text,
+)
+from loadtest.observe.diagnosis.snapshot import Snapshot
+from loadtest.observe.diagnosis.words import Cause
 
-COUNTED = ("cpu", "memory", "nvidia.com/gpu")
+Amounts = dict[str, Decimal]
+_PARSE: Any = parse_quantity
 
 
 def scheduling_findings(snapshot: Snapshot, pod: Json) -> Iterator[Finding]:
     scheduled = condition(pod, "PodScheduled")
     if scheduled.get("status") != "False" or scheduled.get("reason") != "Unschedulable":
         return
+    said = (
+        one_line(re.split(r"no new claims|preemption:", text(scheduled, "message"))[0].strip().rstrip(",."))
+        or "no reason given"
+    )
     wanted = requests_of(pod)
-    evidence = [str(scheduled.get("message") or "the scheduler gives no reason"), f"it requests {_said(wanted)}"]
-    measured: dict[str, object] = {"requests": {name: float(value) for name, value in wanted.items()}}
+    evidence = [f"the scheduler: {said}", f"a pod requests {_said(wanted)}"]
+    measured: dict[str, Any] = {"requests": {name: float(value) for name, value in wanted.items()}}
     if snapshot.nodes is None:
-        evidence.append("nodes cannot be seen (no right to list them), so what is free is not known")
+        evidence.append("nodes cannot be seen (no right to list them), so what is free on them is not known")
     else:
-        free = {name_of(node): _free(node, snapshot) for node in snapshot.nodes}
-        for name, value in wanted.items():
-            if value > 0:
-                most = max((left.get(name, Decimal(0)) for left in free.values()), default=Decimal(0))
-                lacks = " : too little" if most < value else ""
-                evidence.append(f"{name}: at most {_amount(name, most)} free on one of {len(free)} nodes{lacks}")
-        fit = sum(_how_many(left, wanted) for left in free.values())
-        measured["would_fit"] = fit
-        evidence.append(
-            f"{fit} more of such replicas would fit on the nodes as they are, counting pods of this namespace only "
-            "(those of others are not visible and take room too)"
-        )
+        more, numbers = _room(snapshot, pod, wanted)
+        evidence += more
+        measured |= numbers
     yield Finding(cause=Cause.DOES_NOT_FIT, pods=(name_of(pod),), evidence=tuple(evidence), measured=measured)
 
 
-def requests_of(pod: Json) -> dict[str, Decimal]:
-    """What a pod requests of each counted resource: the sum over its containers."""
-    total: dict[str, Decimal] = {}
-    for container in (pod.get("spec") or {}).get("containers") or []:
-        resources = container.get("resources") or {}
-        asked = {**(resources.get("limits") or {}), **(resources.get("requests") or {})}
-        for name in COUNTED:
-            if name in asked:
-                total[name] = total.get(name, Decimal(0)) + _quantity(asked[name])
+def requests_of(pod: Json) -> Amounts:
+    """What a pod requests: the sum over its containers, or an init container's if that is more."""
+    total: Amounts = {}
+    for container in items(pod, "spec", "containers"):
+        for name, value in _requests(container).items():
+            total[name] = total.get(name, Decimal(0)) + value
+    for container in items(pod, "spec", "initContainers"):
+        for name, value in _requests(container).items():
+            total[name] = max(total.get(name, Decimal(0)), value)
+    for name, value in mapping(pod, "spec", "overhead").items():
+        total[name] = total.get(name, Decimal(0)) + _quantity(value)
     return total
 
 
-def _free(node: Json, snapshot: Snapshot) -> dict[str, Decimal]:
-    """Allocatable less what the pods that we see there request; nothing on a node that takes no pods."""
-    if (node.get("spec") or {}).get("unschedulable") or condition(node, "Ready").get("status") != "True":
-        return {}
-    allocatable = (node.get("status") or {}).get("allocatable") or {}
-    free = {name: _quantity(value) for name, value in allocatable.items() if name in COUNTED}
-    for pod in [*snapshot.pods, *(snapshot.other_pods or [])]:
-        over = (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
-        if (pod.get("spec") or {}).get("nodeName") == name_of(node) and not over:
+def _room(snapshot: Snapshot, pod: Json, wanted: Amounts) -> tuple[list[str], dict[str, Any]]:
+    nodes = snapshot.nodes or []
+    refused = {name_of(node): why for node in nodes if (why := _why_not(node, pod))}
+    free = {name_of(node): _free(node, snapshot) for node in nodes if name_of(node) not in refused}
+    largest = {name: max((left.get(name, Decimal(0)) for left in free.values()), default=None) for name in wanted}
+    fit = sum(_how_many(left, wanted) for left in free.values())
+    short = [name for name, most in largest.items() if most is None or most < wanted[name]]
+    lines = [f"node {name} takes no such pod: {why}" for name, why in list(refused.items())[:5]]
+    for name, most in largest.items():
+        if most is not None:
+            lack = ": too little" if name in short else ""
+            lines.append(f"{name}: at most {_amount(name, most)} free on one of {len(free)} nodes{lack}")
+    of_others = "" if snapshot.sees_all_pods else "; pods of other namespaces cannot be seen, and take room too"
+    lines.append(f"{fit} more such replicas would fit on the nodes as they are{of_others}")
+    measured = {
+        "would_fit": fit,
+        "too_little_of": [name for name in short if largest[name] is not None],
+        "largest_free": {name: float(most) for name, most in largest.items() if most is not None},
+        "nodes": len(nodes),
+        "nodes_that_refuse": len(refused),
+    }
+    return lines, measured
+
+
+def _why_not(node: Json, pod: Json) -> str | None:
+    """What but room keeps a pod off a node."""
+    if part(node, "spec", "unschedulable"):
+        return "it is cordoned"
+    if not is_ready(node):
+        return "it is not ready"
+    labels = mapping(node, "metadata", "labels")
+    for key, value in mapping(pod, "spec", "nodeSelector").items():
+        if labels.get(key) != value:
+            has = f"has {key}={labels[key]}" if key in labels else f"has no label {key}"
+            return f"the pod's nodeSelector is {key}={value}, and the node {has}"
+    for taint in items(node, "spec", "taints"):
+        if taint.get("effect") in ("NoSchedule", "NoExecute") and not _is_tolerated(pod, taint):
+            value = f"={text(taint, 'value')}" if text(taint, "value") else ""
+            return f"its taint {text(taint, 'key')}{value}:{text(taint, 'effect')} is not tolerated"
+    return None
+
+
+def _is_tolerated(pod: Json, taint: Json) -> bool:
+    for toleration in items(pod, "spec", "tolerations"):
+        is_any = toleration.get("operator") == "Exists"
+        is_key = toleration.get("key") in ((None, "", taint.get("key")) if is_any else (taint.get("key"),))
+        is_value = is_any or text(toleration, "value") == text(taint, "value")
+        if is_key and is_value and toleration.get("effect") in (None, "", taint.get("effect")):
+            return True
+    return False
+
+
+def _free(node: Json, snapshot: Snapshot) -> Amounts:
+    """Allocatable less what the pods that are seen there request."""
+    free = {name: _quantity(value) for name, value in mapping(node, "status", "allocatable").items()}
+    for pod in [*snapshot.pods, *snapshot.other_pods]:
+        if text(pod, "spec", "nodeName") == name_of(node) and not has_ended(pod):
             for name, value in requests_of(pod).items():
                 free[name] = free.get(name, Decimal(0)) - value
+            free["pods"] = free.get("pods", Decimal(0)) - 1
     return free
 
 
-def _how_many(free: dict[str, Decimal], wanted: dict[str, Decimal]) -> int:
+def _how_many(free: Amounts, wanted: Amounts) -> int:
     fits = [int(free.get(name, Decimal(0)) // value) for name, value in wanted.items() if value > 0]
-    return max(0, min(fits)) if fits else 0
+    if "pods" in free:
+        fits.append(int(free["pods"]))
+    return max(0, min(fits, default=0))
 
 
-def _quantity(text: object) -> Decimal:
+def _requests(container: Json) -> Amounts:
+    """A resource with a limit alone is requested up to it."""
+    asked = {**mapping(container, "resources", "limits"), **mapping(container, "resources", "requests")}
+    return {str(name): _quantity(asked[name]) for name in sorted(asked, key=str)}
+
+
+def _quantity(value: object) -> Decimal:
     try:
-        return Decimal(parse_quantity(text))
-    except (ValueError, InvalidOperation):
+        read = Decimal(_PARSE(value))
+    except (ValueError, TypeError, ArithmeticError, InvalidOperation):
         return Decimal(0)
+    return read if read.is_finite() else Decimal(0)
 
 
-def _said(amounts: dict[str, Decimal]) -> str:
-    return ", ".join(f"{name} {_amount(name, value)}" for name, value in amounts.items()) or "nothing"
+def _said(amounts: Amounts) -> str:
+    named = [f"{name} {_amount(name, value)}" for name, value in amounts.items()]
+    return ", ".join(named) or "nothing"
 
 
 def _amount(name: str, value: Decimal) -> str:
-    return f"{float(value) / 2**20:.0f}Mi" if name == "memory" else f"{float(value):g}"
+    in_bytes = name in ("memory", "ephemeral-storage") or name.startswith("hugepages-")
+    return f"{float(value) / 2**20:.0f} Mi" if in_bytes else f"{float(value):g}"

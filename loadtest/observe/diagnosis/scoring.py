@@ -4,26 +4,48 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from loadtest.observe.diagnosis.findings import Cause, Finding
+from loadtest.observe.diagnosis.findings import Finding
+from loadtest.observe.diagnosis.logs import Where, raised_in
 from loadtest.observe.diagnosis.snapshot import CURRENT, Snapshot
-from loadtest.observe.diagnosis.tracebacks import INIT_FAILED, tracebacks, without_stamps
+from loadtest.observe.diagnosis.words import Cause
+
+RUN_RECENT_S = 3600.0
+"""Exceptions of longer ago are not told."""
 
 
 def run_findings(snapshot: Snapshot) -> Iterator[Finding]:
-    """From the present logs; of each pod its newest lines only, so the number is the least that there were."""
-    for (pod, which), stamped in snapshot.logs.items():
-        log = without_stamps(stamped)
-        raised = tracebacks(log) if which == CURRENT and INIT_FAILED not in log else []
-        in_run = [t for t in raised if "in run" in t.text or "invoke_run" in t.text]
-        if in_run:
-            last = in_run[-1]
-            yield Finding(
-                cause=Cause.RUN_RAISED,
-                pods=(pod,),
-                evidence=(
-                    f"{last.sentence}, {len(in_run)} times in the newest lines of the log of {pod}",
-                    "the scoring server answers these with 500 (x-ms-run-function-failed: True): no capacity problem",
-                    last.text,
-                ),
-                measured={"times": len(in_run), "exception": last.exception, "file": last.file, "line": last.line},
-            )
+    """From the newest lines of the present logs, so the number is the least that there were."""
+    by_pod = {
+        pod: [
+            raised
+            for raised in raised_in(log)
+            if raised.where is Where.RUN and snapshot.is_recent(raised.at, RUN_RECENT_S)
+        ]
+        for (pod, which), log in snapshot.logs.items()
+        if which == CURRENT
+    }
+    pods = tuple(pod for pod, raised in by_pod.items() if raised)
+    if not pods:
+        return
+    every = [raised for pod in pods for raised in by_pod[pod]]
+    kinds = [raised.sentence for raised in every]
+    often = max(dict.fromkeys(kinds), key=kinds.count)
+    told = next(raised for raised in reversed(every) if raised.sentence == often)
+    others = [f"also: {kind}, so often: {kinds.count(kind)}" for kind in dict.fromkeys(kinds) if kind != often][:4]
+    yield Finding(
+        cause=Cause.RUN_RAISED,
+        pods=pods,
+        evidence=(
+            f"{often}, so often in the newest lines of the logs: {kinds.count(often)}",
+            *others,
+            "the scoring server answers these with 500 (x-ms-run-function-failed: True): errors of the model, no "
+            "capacity problem",
+            told.traceback,
+        ),
+        measured={
+            "times": len(every),
+            "exception": told.exception[:300],
+            "file": told.file,
+            "line": told.line,
+        },
+    )

@@ -1,109 +1,224 @@
-"""What the API shows of one Deployment at one time: objects, and the logs of containers that are in trouble."""
+"""What the API shows of one Deployment at one time: objects, and logs as far as they may tell something."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
 
-from loadtest.observe.api import ApiError, KubernetesApi, Refused, Unreachable
+from loadtest.observe.api import ApiError, CredentialsRefused, KubernetesApi, Refused, Unreachable
+from loadtest.observe.diagnosis.reading import (
+    Json,
+    condition,
+    ended_status,
+    has_ended,
+    is_ready,
+    items,
+    main_container,
+    name_of,
+    part,
+    statuses,
+    text,
+    when,
+)
 from loadtest.observe.resources import Resource
-from loadtest.observe.state import is_true, owner_uid
-
-Json = dict[str, Any]
 
 MOST_LOGS = 12
 """Of each kind: the first pods of a Deployment tell what all would."""
-TAIL_LINES = 400
+TAIL_LINES = 1000
+HEAD_BYTES = 2**18
 PREVIOUS, CURRENT = "previous", "current"
+
+_OLDEST = datetime(1, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
-    """nodes, other_pods: None where the right to see them is missing. logs: by pod and PREVIOUS or CURRENT."""
+    """logs: with timestamps, by pod and PREVIOUS (of the container that ended) or CURRENT (of the scoring server).
+
+    pods, events, nodes: None where the right to see them is missing. other_pods: that are not this Deployment's; of
+    other namespaces only if sees_all_pods.
+    """
 
     deployment: Json
     replicasets: list[Json] = field(default_factory=list)
     pods: list[Json] = field(default_factory=list)
-    other_pods: list[Json] | None = None
+    other_pods: list[Json] = field(default_factory=list)
+    sees_pods: bool = True
+    sees_all_pods: bool = False
     events: list[Json] = field(default_factory=list)
     nodes: list[Json] | None = None
     logs: Mapping[tuple[str, str], str] = field(default_factory=dict)
     missing_rights: list[str] = field(default_factory=list)
     taken_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
-    def events_of(self, thing: Json) -> list[Json]:
-        uid = thing["metadata"].get("uid")
-        return [event for event in self.events if (event.get("involvedObject") or {}).get("uid") == uid]
+    def events_of(self, thing: Json, *reasons: str) -> list[Json]:
+        """Oldest first."""
+        uid = text(thing, "metadata", "uid")
+        about = [
+            event
+            for event in self.events
+            if uid and text(event, "involvedObject", "uid") == uid and text(event, "reason") in reasons
+        ]
+        return sorted(about, key=lambda event: when(event) or _OLDEST)
+
+    def age_s(self, at: datetime | None) -> float | None:
+        return None if at is None else (self.taken_at - at).total_seconds()
+
+    def is_recent(self, at: datetime | None, within_s: float) -> bool:
+        """Also where the instant is not known."""
+        age_s = self.age_s(at)
+        return age_s is None or age_s <= within_s
+
+    def previous(self, pod: Json) -> str:
+        return self.logs.get((name_of(pod), PREVIOUS), "")
+
+    def current(self, pod: Json) -> str:
+        return self.logs.get((name_of(pod), CURRENT), "")
 
 
 def take_snapshot(api: KubernetesApi, deployment: Json) -> Snapshot:
-    """Raises Unreachable, and Refused where not even the pods may be listed."""
-    missing: list[str] = []
-    name, namespace = str(deployment["metadata"]["name"]), api.namespace
-    fresh = api.get(f"{Resource.DEPLOYMENTS.path(namespace)}/{name}")
-    sets = [s for s in _items(api, Resource.REPLICASETS, namespace) if owner_uid(s) == fresh["metadata"]["uid"]]
-    owners = {s["metadata"]["uid"] for s in sets}
-    all_pods = _items(api, Resource.PODS, namespace)
-    pods = [pod for pod in all_pods if owner_uid(pod) in owners]
+    """Raises ApiError where the server does not answer or refuses the credentials; a missing right is written down."""
+    look = _Look(api)
+    uid = text(deployment, "metadata", "uid")
+    path = f"{Resource.DEPLOYMENTS.path(api.namespace)}/{name_of(deployment)}"
+    fresh = look.get("get deployments", path) or deployment
+    sets = [s for s in look.list(Resource.REPLICASETS) or [] if _owner(s) == uid]
+    every_pod, nodes = look.list(Resource.PODS), look.list(Resource.NODES)
+    owners = {text(s, "metadata", "uid") for s in sets}
+    sees_sets = "replicasets" not in look.refused
+    pods = [p for p in every_pod or [] if (_owner(p) in owners if sees_sets else _fits(deployment, p))]
+    others = [p for p in every_pod or [] if p not in pods]
+    elsewhere = _pods_elsewhere(api) if any(_is_unschedulable(pod) for pod in pods) else None
     return Snapshot(
         deployment=fresh,
         replicasets=sets,
         pods=pods,
-        other_pods=[pod for pod in all_pods if owner_uid(pod) not in owners],
-        events=_if_allowed(api, Resource.EVENTS, namespace, missing) or [],
-        nodes=_if_allowed(api, Resource.NODES, namespace, missing),
-        logs=_logs(api, pods, missing),
-        missing_rights=missing,
+        other_pods=others + (elsewhere or []),
+        sees_pods=every_pod is not None,
+        sees_all_pods=elsewhere is not None,
+        events=look.list(Resource.EVENTS) or [],
+        nodes=nodes,
+        logs=_logs(look, pods, nodes),
+        missing_rights=look.missing,
+        taken_at=datetime.now(UTC) + timedelta(seconds=_clock_difference_s(api)),
     )
 
 
-def _items(api: KubernetesApi, resource: Resource, namespace: str) -> list[Json]:
-    return list(api.get(resource.path(namespace)).get("items") or [])
+class _Look:
+    """Reads, and writes down what it may not."""
+
+    def __init__(self, api: KubernetesApi) -> None:
+        self.api = api
+        self.missing: list[str] = []
+        self.refused: set[str] = set()
+
+    def get(self, right: str, path: str, in_namespace: bool = True, **query: object) -> Json | None:
+        try:
+            return self.api.get(path, **query)
+        except Refused as error:
+            self.note(error, right, in_namespace)
+            return None
+
+    def list(self, resource: Resource) -> list[Json] | None:
+        path = resource.path(self.api.namespace)
+        answer = self.get(f"list {resource.label}", path, resource.namespaced)
+        if answer is None:
+            self.refused.add(resource.label)
+            return None
+        return items(answer, "items")
+
+    def note(self, error: Refused, right: str, in_namespace: bool = True) -> None:
+        if isinstance(error, CredentialsRefused) or error.status >= 500:
+            raise error
+        if error.status == 403:
+            where = f"in namespace {self.api.namespace}" if in_namespace else "(cluster scope)"
+            sentence = f"no right to {right} {where}: {error}"
+            if sentence not in self.missing:
+                self.missing.append(sentence)
 
 
-def _if_allowed(api: KubernetesApi, resource: Resource, namespace: str, missing: list[str]) -> list[Json] | None:
-    try:
-        return _items(api, resource, namespace)
-    except Refused as error:
-        where = f"in namespace {namespace}" if resource.namespaced else "in the whole cluster"
-        missing.append(f"no right to list {resource.label} {where} ({error})")
-        return None
+def _logs(look: _Look, pods: list[Json], nodes: list[Json] | None) -> dict[tuple[str, str], str]:
+    """Of containers that ended, what they said; of those that run, for what they say of init(), run() and workers.
 
-
-def _logs(api: KubernetesApi, pods: list[Json], missing: list[str]) -> dict[tuple[str, str], str]:
-    """Of containers that ended the log before; of all that run the present one, for what it says of run()."""
-    wanted = [(pod, PREVIOUS) for pod in pods if _has_ended_once(pod)][:MOST_LOGS]
-    wanted += [(pod, CURRENT) for pod in pods if _runs(pod)][:MOST_LOGS]
+    The API server asks the node for a log: nothing is asked of nodes that do not report, and one that does not answer
+    is no loss of the API server.
+    """
+    silent = {name_of(node) for node in nodes or [] if not is_ready(node)}
+    asked = [pod for pod in pods if text(pod, "spec", "nodeName") not in silent]
+    wanted = [(pod, PREVIOUS) for pod in asked if ended_status(pod)][:MOST_LOGS]
+    wanted += [(pod, CURRENT) for pod in sorted(filter(_runs, asked), key=is_ready)][:MOST_LOGS]
     logs: dict[tuple[str, str], str] = {}
     for pod, which in wanted:
-        name = str(pod["metadata"]["name"])
-        path = f"{Resource.PODS.path(api.namespace)}/{name}/log"
-        query: dict[str, object] = {"timestamps": "true", "tailLines": TAIL_LINES, "container": _container(pod)}
-        query |= {"previous": "true"} if which == PREVIOUS else {}
         try:
-            logs[name, which] = api.text(path, **query)
-        except Unreachable:
+            logs[name_of(pod), which] = _log(look.api, pod, which)
+        except CredentialsRefused:
             raise
-        except ApiError as error:
-            if isinstance(error, Refused) and error.status == 403:
-                missing.append(f"no right to get pods/log in namespace {api.namespace} ({error})")
+        except Refused as error:
+            if error.status == 403:
+                look.note(error, "get pods/log")
                 return logs
+        except Unreachable:
+            return logs  # it took long: if the API server is lost, the next call says so
     return logs
 
 
-def _container(pod: Json) -> str:
-    return str(((pod.get("spec") or {}).get("containers") or [{}])[0].get("name") or "")
+def _log(api: KubernetesApi, pod: Json, which: str) -> str:
+    path = f"{Resource.PODS.path(api.namespace)}/{name_of(pod)}/log"
+    if which == PREVIOUS:
+        status = ended_status(pod)
+        query: dict[str, object] = {"container": text(status, "name"), "timestamps": "true", "tailLines": TAIL_LINES}
+        if not part(status, "state", "terminated"):
+            query["previous"] = "true"
+        return api.text(path, **query)
+    query = {"container": text(main_container(pod), "name"), "timestamps": "true"}
+    if is_ready(pod):
+        return api.text(path, tailLines=TAIL_LINES, **query)
+    head = api.text(path, limitBytes=HEAD_BYTES, **query)
+    is_all = len(head.encode()) < HEAD_BYTES
+    return head if is_all else f"{head}\n{api.text(path, tailLines=TAIL_LINES, **query)}"
 
 
-def _has_ended_once(pod: Json) -> bool:
-    return any(
-        (status.get("lastState") or {}).get("terminated") or (status.get("state") or {}).get("terminated")
-        for status in (pod.get("status") or {}).get("containerStatuses") or []
-    )
+def _pods_elsewhere(api: KubernetesApi) -> list[Json] | None:
+    """Pods of other namespaces, for the room that they take; not among the rights that are asked for."""
+    try:
+        every = items(api.get("/api/v1/pods", fieldSelector="status.phase!=Succeeded,status.phase!=Failed"), "items")
+    except CredentialsRefused:
+        raise
+    except Refused:
+        return None
+    return [pod for pod in every if text(pod, "metadata", "namespace") != api.namespace]
+
+
+def _clock_difference_s(api: KubernetesApi) -> float:
+    """By how much the server's clock is ahead of this machine's, where it is by more than a Date tells."""
+    from email.utils import parsedate_to_datetime
+
+    try:
+        date = parsedate_to_datetime(api.headers("/version").get("date", ""))
+        difference_s = (date - datetime.now(UTC)).total_seconds()
+    except (Refused, ValueError, TypeError):
+        return 0.0
+    return difference_s if abs(difference_s) > 2.0 else 0.0
+
+
+def _owner(thing: Json) -> str | None:
+    return next((text(o, "uid") for o in items(thing, "metadata", "ownerReferences") if o.get("controller")), None)
+
+
+def _fits(deployment: Json, pod: Json) -> bool:
+    """By the labels, where replica sets cannot be seen."""
+    wanted = part(deployment, "spec", "selector", "matchLabels")
+    labels = part(pod, "metadata", "labels")
+    return isinstance(wanted, dict) and isinstance(labels, dict) and bool(wanted) and wanted.items() <= labels.items()
+
+
+def _is_unschedulable(pod: Json) -> bool:
+    return condition(pod, "PodScheduled").get("reason") == "Unschedulable"
 
 
 def _runs(pod: Json) -> bool:
-    statuses = (pod.get("status") or {}).get("containerStatuses") or []
-    return is_true(pod, "Ready") or any((status.get("state") or {}).get("running") for status in statuses)
+    return not has_ended(pod) and any(part(status, "state", "running") for status in statuses(pod))
+
+
+__all__ = ["CURRENT", "PREVIOUS", "ApiError", "Json", "Snapshot", "take_snapshot"]

@@ -1,0 +1,75 @@
+"""Containers that cannot be made: their image cannot be had, or what they refer to is missing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from loadtest.observe.diagnosis.findings import Finding
+from loadtest.observe.diagnosis.reading import Json, container, is_ready, name_of, one_line, part, statuses, text
+from loadtest.observe.diagnosis.snapshot import Snapshot
+from loadtest.observe.diagnosis.words import Cause
+
+_IMAGE = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable")
+_CONFIGURATION = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
+_MOUNTS = ("FailedMount", "FailedAttachVolume")
+_NOT_AUTHORISED = re.compile(
+    r"\b(401|403)\b|unauthori[sz]ed|forbidden|\bdenied\b|authori[sz]ation failed|authentication required", re.I
+)
+_ADDRESS = re.compile(r"https?://[^\s\"]+")
+_NOT_FOUND = re.compile(
+    r"not found|NotFound|manifest unknown|no such image|not present|invalid reference|\b404\b", re.I
+)
+
+
+def image_findings(snapshot: Snapshot, pod: Json) -> Iterator[Finding]:
+    for status in statuses(pod):
+        reason = text(status, "state", "waiting", "reason")
+        if reason not in _IMAGE:
+            continue
+        image = text(container(pod, text(status, "name")), "image") or text(status, "image")
+        failed = [e for e in snapshot.events_of(pod, "Failed") if "Failed to pull" in text(e, "message")]
+        said = [text(status, "state", "waiting", "message"), *(text(event, "message") for event in reversed(failed))]
+        told = next((words for words in said if _kind(_bare(words, image)) is not None), max(said, key=len))
+        cause = _kind(_bare(told, image)) or _by_reason(reason)
+        yield Finding(
+            cause=cause,
+            pods=(name_of(pod),),
+            evidence=(f"image {image}: {reason}", one_line(told)) if told else (f"image {image}: {reason}",),
+            measured={"image": image, "http_status": _http_status(_bare(told, image))},
+        )
+
+
+def configuration_findings(snapshot: Snapshot, pod: Json) -> Iterator[Finding]:
+    """What is missing is named by the kubelet, so that no Secret is read for it."""
+    waiting = [(text(s, "state", "waiting", "reason"), text(s, "state", "waiting", "message")) for s in statuses(pod)]
+    said = [f"{reason}: {message}" for reason, message in waiting if reason in _CONFIGURATION]
+    if not said and not is_ready(pod) and not any(part(status, "state", "running") for status in statuses(pod)):
+        said = [f"{text(e, 'reason')}: {text(e, 'message')}" for e in snapshot.events_of(pod, *_MOUNTS)][-1:]
+    if said:
+        yield Finding(
+            cause=Cause.CONFIGURATION_MISSING,
+            pods=(name_of(pod),),
+            evidence=tuple(one_line(words) for words in dict.fromkeys(said)),
+        )
+
+
+def _bare(words: str, image: str) -> str:
+    """Without names, which may contain any word."""
+    return _ADDRESS.sub("", words.replace(image, "") if image else words)
+
+
+def _kind(words: str) -> Cause | None:
+    if _NOT_AUTHORISED.search(words):
+        return Cause.IMAGE_NOT_AUTHORISED
+    return Cause.IMAGE_NOT_FOUND if _NOT_FOUND.search(words) else None
+
+
+def _by_reason(reason: str) -> Cause:
+    is_wrong = reason in ("InvalidImageName", "ErrImageNeverPull")
+    return Cause.IMAGE_NOT_FOUND if is_wrong else Cause.REGISTRY_UNREACHABLE
+
+
+def _http_status(words: str) -> int | None:
+    found = re.search(r"\b(40[134])\b", words)
+    return int(found[1]) if found else None
