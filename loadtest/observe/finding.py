@@ -27,7 +27,8 @@ def find_deployment(api: KubernetesApi, target: ClusterTarget) -> dict[str, Any]
                 f"no right to {verb} deployments in namespace {api.namespace}: surgeproof observe --print-rbac prints "
                 "the rights that are needed"
             ) from None
-        raise InputError(f"{api.server}: {error}") from None
+        whom = f"--deployment-selector {target.selector}" if error.status == 400 and target.selector else api.server
+        raise InputError(f"{whom}: {error}") from None
     except ApiError as error:
         raise NoVerdictError(f"the API server does not answer: {error}") from None
 

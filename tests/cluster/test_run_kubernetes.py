@@ -1,4 +1,4 @@
-"""The whole line on a real cluster: `run` with a calibration between two runs, and a replay through everything at once."""
+"""The whole line on a real cluster: `run` with a calibration between two runs, and a replay through all troubles."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ seed: 5
 def target(
     cluster: Cluster | ForeignCluster, api: client.ApiClient, namespace: str, tmp_path: Path
 ) -> Iterator[ClusterTarget]:
-    """A Deployment in a namespace that a lab may scale, by a service account with the rights that are printed for it."""
+    """A Deployment that a lab may scale, by a service account with the rights that are printed for it."""
     core: Any = client.CoreV1Api(api)
     core.patch_namespace(namespace, {"metadata": {"labels": {LABEL: ALLOWED}}})
     apply_rbac(api, namespace, scaling=True)
@@ -91,7 +91,7 @@ def test_a_run_calibrates_the_scenario_and_another_one_confirms_it(target: Clust
     scenario.write_text(BURST)
     first = run(scenario, target, tmp_path / "first")
     assert first["validate"]["observed"]["fraction_503"] > 0.05, "the burst exhausts five pods"
-    code, calibration = surgeproof("calibrate", str(tmp_path / "first"), "--out", str(calibrated))
+    code, _ = surgeproof("calibrate", str(tmp_path / "first"), "--out", str(calibrated))
     assert code == 0
     second = run(calibrated, target, tmp_path / "second", "--seed", "4")
     judged = second["validate"]
