@@ -35,9 +35,15 @@ def content(report: RunReport) -> dict[str, Any] | None:
         "phases": _phase_rows(live),
         "launches": [_launch_row(launch) for launch in live[:MOST_LAUNCHES]],
         "n_live": len(live),
-        "n_before": len(launches) - len(live),
+        "before": _before(len(launches) - len(live)),
         "left_out": max(0, len(live) - MOST_LAUNCHES),
     }
+
+
+def _before(pods: int) -> str:
+    """Of pods that nobody saw start."""
+    were = "was" if pods == 1 else "were"
+    return f"{plural(pods, 'pod')} {were} there before; the API's stamps tell of them to a second only." if pods else ""
 
 
 def _facts(cluster: Mapping[str, Any], report: RunReport) -> list[str]:

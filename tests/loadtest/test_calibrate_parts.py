@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -81,6 +82,35 @@ def test_a_replica_that_was_starting_before_the_log_has_no_known_time() -> None:
 def test_a_ready_replica_that_goes_is_no_launch() -> None:
     found = launches(replica_log((0, 3, 0), (4, 2, 0), (5, 2, 1), (6, 1, 1), (9, 2, 0)))
     assert found.times_s.tolist() == [4]
+
+
+def launched(*cold_starts_s: float | None, live: bool = True) -> list[dict[str, Any]]:
+    return [{"cold_start_s": value, "live": live, "restarts": 0} for value in cold_starts_s]
+
+
+def test_launches_of_pods_become_an_empirical_cold_start() -> None:
+    part = cold_start._of_pods(Lognormal(3.0, 0.2), launched(8.0, 9.5, 9.0, 8.5, None) + launched(1.0, live=False))
+    mean, _ = part.findings
+    assert (mean.after, mean.n, mean.measured_from) == (8.75, 4, cold_start.SOURCE_LIVE)
+    assert "1 were not ready at the end" in mean.why
+    assert part.overrides == {"cold_start": {"distribution": "empirical", "values": ["8s", "8.5s", "9s", "9.5s"]}}
+    made = part.apply(load("quickstart")).cold_start
+    assert isinstance(made, Empirical)
+    assert made.values_s.tolist() == [8.0, 8.5, 9.0, 9.5]
+
+
+def test_too_few_launches_seen_live_are_joined_by_those_with_stamps_and_too_few_in_all_say_so() -> None:
+    before = Lognormal(3.0, 0.2)
+    stamped = cold_start._of_pods(before, launched(9.0) + launched(8.0, 10.0, live=False))
+    assert {finding.measured_from for finding in stamped.findings} == {cold_start.SOURCE_STAMPS}
+    few = cold_start._of_pods(before, launched(9.0, 8.0))
+    assert (few.changes, few.findings[0].after) == (False, 3.0)
+    assert "2 launches became ready, an interval needs 3." in few.findings[0].why
+
+
+def test_a_cold_start_that_pods_do_not_contradict_is_kept() -> None:
+    part = cold_start._of_pods(Lognormal(9.0, 0.2), launched(8.0, 9.5, 9.0, 10.5))
+    assert not part.changes
 
 
 def test_what_a_request_met_in_its_pod() -> None:
