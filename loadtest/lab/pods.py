@@ -16,7 +16,7 @@ from loadtest.lab.event_log import EventLog
 from loadtest.lab.fleet import CrashLoop, Phase, Replica, Traffic
 from loadtest.lab.http_client import Answer, ConnectionBroken, encode_request, exchange
 from loadtest.observe.api import ApiError, KubernetesApi, Refused
-from loadtest.observe.diagnosis import diagnose, findings_document, take_snapshot
+from loadtest.observe.diagnosis import Cause, diagnose, findings_document, take_snapshot
 from loadtest.observe.observer import Connection
 from loadtest.observe.resources import Resource
 from loadtest.observe.scaling import scale
@@ -388,7 +388,8 @@ class PodFleet:
             findings = await asyncio.to_thread(lambda: diagnose(take_snapshot(self._api, self._deployment)))
         except ApiError:
             return
-        for finding in findings_document(findings)[:1]:
+        hopeless = [finding for finding in findings if finding.cause is not Cause.DOES_NOT_FIT]  # a node may come
+        for finding in findings_document(hopeless)[:1]:
             evidence = " ".join(finding["evidence"][:1])
             raise InputError(f"{self._name}: {finding['title']}: {evidence} Next: {finding['next_step']}")
 

@@ -20,6 +20,8 @@ from planner.child import child_environment, module_command
 from planner.errors import InputError, SurgeproofError
 
 STOP_LIMIT_S = 10.0
+STOP_WITH_CLUSTER_LIMIT_S = 40.0
+"""The Deployment gets its replica count back, by an API server that may be slow."""
 
 
 class LabProcess:
@@ -50,6 +52,7 @@ class LabProcess:
             self._arguments += ["--log", str(log)]
         if score_folder is not None:
             self._arguments += ["--score-dir", str(score_folder)]
+        self._stop_limit_s = STOP_LIMIT_S if cluster is None else STOP_WITH_CLUSTER_LIMIT_S
         if cluster is not None:
             self._arguments += [*cluster.arguments(), "--scale-deployment"]
         self._on_progress = on_progress or (lambda line: None)
@@ -100,7 +103,7 @@ class LabProcess:
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
         try:
-            process.wait(STOP_LIMIT_S)
+            process.wait(self._stop_limit_s)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
