@@ -102,7 +102,7 @@ class Watcher:
         self._problems_told: set[str] = set()
         self._end_watch: Callable[[], object] = lambda: None
         self._listed, self._stopping = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._follow, name=f"watch-{resource.label}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"watch-{resource.label}", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -121,6 +121,16 @@ class Watcher:
             self._tell_gap(time.monotonic())
 
     # The thread.
+
+    def _run(self) -> None:
+        """Nobody would see that a thread has ended by itself."""
+        try:
+            self._follow()
+        except Exception as error:
+            self._on_problem(
+                f"{self.resource.label} are watched no more: internal error ({type(error).__name__}: {error})"
+            )
+            raise
 
     def _follow(self) -> None:
         backoff_s = FIRST_BACKOFF_S
@@ -201,11 +211,14 @@ class Watcher:
 
     def _watch(self) -> None:
         query = {"resourceVersion": self._version, "allowWatchBookmarks": "true", **self._query}
+        began_s = time.monotonic()
         for event in self._api.watch(self._path, timeout_s=WATCH_S, on_open=self._opened, **query):
             if self._stopping.is_set():
                 return
             self._take(event)
         self._alive_s = time.monotonic()
+        # Whatever ends every watch at once must not be asked a thousand times a second.
+        self._stopping.wait(max(0.0, began_s + FIRST_BACKOFF_S - self._alive_s))
 
     def _opened(self, end: Callable[[], object]) -> None:
         self._end_watch = end
