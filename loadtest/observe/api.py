@@ -22,7 +22,7 @@ from planner.errors import InputError
 
 CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 20.0
-WATCH_SLACK_S = 10.0
+WATCH_SLACK_S = 5.0
 """By how much a watch may outlast the time that the server was asked to end it at."""
 CONNECTIONS = 16
 
