@@ -45,6 +45,7 @@ def run_pipeline(
     replicas: ReplicaKind = ReplicaKind.REAL,
     cluster: ClusterTarget | None = None,
     scale_deployment: bool = False,
+    start_limit_s: float | None = None,
     replications: int | None = None,
     out: Path | None = None,
     say: Callable[[str], None] = lambda line: None,
@@ -52,7 +53,15 @@ def run_pipeline(
 ) -> PipelineResult:
     """Run everything against a lab of this process's own, which has ended when this returns."""
     # Refused now rather than after the simulation.
-    check_replicas(scenario.deployment.max_replicas, replicas, cluster, scale_deployment=scale_deployment)
+    check_replicas(
+        scenario.deployment.max_replicas,
+        replicas,
+        cluster,
+        scale_deployment=scale_deployment,
+        start_limit_s=start_limit_s,
+    )
+    if cluster is not None:
+        _check_cluster(cluster)
     if out is not None:
         create_run_folder(scenario.name, out)
     say(f"1/5 simulating {scenario.name}")
@@ -64,7 +73,7 @@ def run_pipeline(
     predicted = simulation["fraction_503"]["value"]
     say(f"    predicted 503s, on average over the traffic that the scenario may bring: {percent(predicted)}")
     say(f"2/5 starting the lab ({scenario.deployment.initial_count} {replicas} replicas)")
-    replayed = _replay_in_lab(scenario, replicas, cluster, out, say, live)
+    replayed = _replay_in_lab(scenario, replicas, cluster, start_limit_s, out, say, live)
     document = {"command": "run", "simulate": simulation, "replay": replayed.document}
     if replayed.message:
         say(f"    {replayed.message}")
@@ -81,6 +90,12 @@ def run_pipeline(
     return PipelineResult(document=document, folder=replayed.folder, exit_code=validation.exit_code)
 
 
+def _check_cluster(target: ClusterTarget) -> None:
+    from loadtest.observe.scaling import connect_to_scale  # the Kubernetes client takes half a second
+
+    connect_to_scale(target).api.close()
+
+
 def _say_indented(say: Callable[[str], None], line: str) -> None:
     say(f"    {line}")
 
@@ -89,6 +104,7 @@ def _replay_in_lab(
     scenario: Scenario,
     replicas: ReplicaKind,
     cluster: ClusterTarget | None,
+    start_limit_s: float | None,
     out: Path | None,
     say: Callable[[str], None],
     live: Callable[[], AbstractContextManager[OnProgress | None]],
@@ -96,7 +112,8 @@ def _replay_in_lab(
     with scratch_folder() as folder:
         path = save_copy(scenario, folder)
         lab_says = partial(_say_indented, say)
-        with LabProcess(path, replicas=replicas, cluster=cluster, on_progress=lab_says) as lab:
+        lab = LabProcess(path, replicas=replicas, cluster=cluster, start_limit_s=start_limit_s, on_progress=lab_says)
+        with lab:
             say(f"3/5 replaying {scenario.name} for {scenario.duration_s:g} s against {lab.url}")
             before = os.environ.get(KEY_VARIABLE)
             os.environ[KEY_VARIABLE] = lab.key  # the environment is the only way in which a key travels

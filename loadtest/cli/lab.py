@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from loadtest.cli import cluster_options as k
+from loadtest.cli.start_limit import StartLimitOption, seconds_of
 from loadtest.lab.options import Announcement, LabOptions, ReplicaKind
 from planner.cli.options import (
     AutoscaleMaxReplicas,
@@ -40,6 +41,7 @@ def command(
     log: Annotated[Path | None, typer.Option(help="Append every event to this file, as JSON lines.")] = None,
     score_dir: Annotated[Path | None, typer.Option(help="The folder of your own score.py.")] = None,
     scale_deployment: k.ScaleDeploymentOption = False,
+    start_limit: StartLimitOption = None,
     kubeconfig: k.KubeconfigOption = None,
     kube_context: k.KubeContextOption = None,
     in_cluster: k.InClusterOption = False,
@@ -83,6 +85,7 @@ def command(
         score_folder=score_dir,
         cluster=cluster,
         scale_deployment=scale_deployment,
+        start_limit_s=seconds_of(start_limit),
     )
     with console.status(f"lab {loaded.name}", refresh_per_second=4) as status:
         show = status.update if console.is_terminal else partial(console.print, soft_wrap=True)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from loadtest.cli import cluster_options as k
+from loadtest.cli.start_limit import StartLimitOption, seconds_of
 from loadtest.lab.options import ReplicaKind
 from planner.cli.options import (
     AutoscaleMaxReplicas,
@@ -29,6 +30,7 @@ def command(
     replicas: Annotated[ReplicaKind, typer.Option(help="What stands behind the lab's front end.")] = ReplicaKind.REAL,
     out: OutOption = None,
     scale_deployment: k.ScaleDeploymentOption = False,
+    start_limit: StartLimitOption = None,
     kubeconfig: k.KubeconfigOption = None,
     kube_context: k.KubeContextOption = None,
     in_cluster: k.InClusterOption = False,
@@ -77,6 +79,7 @@ def command(
         replicas=replicas,
         cluster=cluster,
         scale_deployment=scale_deployment,
+        start_limit_s=seconds_of(start_limit),
         replications=replications,
         out=out,
         say=lambda line: console.print(line, markup=False),

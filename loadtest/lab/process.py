@@ -20,8 +20,9 @@ from planner.child import child_environment, module_command
 from planner.errors import InputError, SurgeproofError
 
 STOP_LIMIT_S = 10.0
-STOP_WITH_CLUSTER_LIMIT_S = 40.0
-"""The Deployment gets its replica count back, by an API server that may be slow."""
+STOP_WITH_CLUSTER_LIMIT_S = 60.0
+"""The Deployment gets its replica count back, or the lab says that it did not: a call that a silent API server does not
+answer takes up to 25 s, and one may be under way."""
 
 
 class LabProcess:
@@ -44,6 +45,7 @@ class LabProcess:
         score_folder: Path | None = None,
         key: str | None = None,
         cluster: ClusterTarget | None = None,
+        start_limit_s: float | None = None,
         on_progress: Callable[[str], None] | None = None,
     ) -> None:
         self.key = key or secrets.token_urlsafe(24)
@@ -52,9 +54,11 @@ class LabProcess:
             self._arguments += ["--log", str(log)]
         if score_folder is not None:
             self._arguments += ["--score-dir", str(score_folder)]
-        self._stop_limit_s = STOP_LIMIT_S if cluster is None else STOP_WITH_CLUSTER_LIMIT_S
         if cluster is not None:
             self._arguments += [*cluster.arguments(), "--scale-deployment"]
+        if start_limit_s is not None:
+            self._arguments += ["--start-limit", f"{1000 * start_limit_s:.0f}ms"]
+        self._stop_limit_s = STOP_LIMIT_S if cluster is None else STOP_WITH_CLUSTER_LIMIT_S
         self._on_progress = on_progress or (lambda line: None)
         self._said: deque[str] = deque(maxlen=50)
         self._process: subprocess.Popen[str] | None = None

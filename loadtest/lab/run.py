@@ -25,6 +25,7 @@ from loadtest.lab.lab import Lab, drawn_cold_starts
 from loadtest.lab.launcher_client import SCORING_SERVER_FOLDER, Launcher
 from loadtest.lab.options import (
     KEY_VARIABLE,
+    START_LIMIT_S,
     STOP_ON_EOF_VARIABLE,
     Announcement,
     LabOptions,
@@ -33,7 +34,6 @@ from loadtest.lab.options import (
 )
 from loadtest.lab.scoring import ScoringServer, ScoringServerFailed, SimulatedServer
 from loadtest.lab.server import LISTEN_BACKLOG, application, loopback_socket
-from loadtest.observe.target import ClusterTarget
 from loadtest.scratch import scratch_folder
 from planner.errors import InputError
 from planner.scenario import Scenario
@@ -65,23 +65,17 @@ def run_lab(
         options.replicas,
         options.cluster,
         scale_deployment=options.scale_deployment,
+        start_limit_s=options.start_limit_s,
     )
     if options.replicas is ReplicaKind.REAL:
         python = scoring_python(on_progress)
     if options.cluster is not None:
-        connection = _connected(options.cluster)
+        from loadtest.observe.scaling import connect_to_scale  # the Kubernetes client takes half a second
+
+        connection = connect_to_scale(options.cluster)
     _allow_many_connections()
     session = _Session(scenario, options, python, connection, score_file, on_progress, on_ready, on_status)
     asyncio.run(session.run())
-
-
-def _connected(target: ClusterTarget) -> Connection:
-    from loadtest.observe.observer import connect  # the Kubernetes client takes half a second
-    from loadtest.observe.scaling import check_may_scale
-
-    connection = connect(target)
-    check_may_scale(connection.api, str(connection.deployment["metadata"]["name"]))
-    return connection
 
 
 def _score_file(options: LabOptions) -> Path:
@@ -184,7 +178,10 @@ class _Session:
         if connection is not None:
             from loadtest.lab.pods import PodFleet
 
-            return lambda traffic, on_change: PodFleet(connection, traffic, log, on_change, on_error, self.on_progress)
+            limit_s = self.options.start_limit_s or START_LIMIT_S
+            return lambda traffic, on_change: PodFleet(
+                connection, traffic, log, on_change, on_error, self.on_progress, limit_s
+            )
         servers, cold_starts_s = self._server_factory(launcher, folder), drawn_cold_starts(self.scenario)
         return lambda traffic, on_change: Fleet(servers, cold_starts_s, traffic, log, on_change, on_error)
 

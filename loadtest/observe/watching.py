@@ -18,7 +18,7 @@ from loadtest.observe.resources import Resource
 
 PAGE = 500
 WATCH_S = 20.0
-"""After so long the server is asked to end a watch, which then resumes: a server that says nothing at all is noticed then."""
+"""After so long the server is asked to end a watch, which then resumes; a server that says nothing is noticed then."""
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.2, 5.0
 RIGHT_AGAIN_S = 10.0
 """Rights may be granted while one watches."""

@@ -1,7 +1,8 @@
-"""The lab in front of a real Deployment's pods: scaling, loss, an API server that goes away."""
+"""The lab in front of a real Deployment's pods: scaling, loss, an API server that goes away, starts that fail."""
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import time
@@ -32,15 +33,22 @@ shows: A lab in front of pods.
 duration: 40s
 traffic: {arrivals: poisson, rate: [{from: 0s, rps: 3}, {from: 6s, rps: 8}, {from: 24s, rps: 3}]}
 service_time: {distribution: deterministic, mean: 200ms}
-deployment: {api: v2, autoscale_min_replicas: 2, autoscale_max_replicas: %d, initial_replicas: 2}
+deployment: {api: v2, autoscale_min_replicas: %d, autoscale_max_replicas: %d}
 cold_start: {distribution: deterministic, mean: 3s}
 seed: 1
 """
+BROKEN = """
+def init():
+    raise ValueError("no model")
+
+def run(data):
+    return data
+"""
 
 
-def write(folder: Path, most: int = 5) -> Path:
+def write(folder: Path, most: int = 5, least: int = LEAST) -> Path:
     path = folder / "pods.yaml"
-    path.write_text(SCENARIO % most)
+    path.write_text(SCENARIO % (least, most))
     return path
 
 
@@ -63,9 +71,25 @@ def target(cluster: Cluster | ForeignCluster, api: client.ApiClient, namespace: 
     return ClusterTarget(kubeconfig=cluster.kubeconfig, context=cluster.context, namespace=namespace, deployment="blue")
 
 
+@pytest.fixture
+def one_per_node(own_cluster: Cluster, api: client.ApiClient, namespace: str) -> ClusterTarget:
+    """A Deployment of which a node, and the cluster has one, takes a single pod."""
+    rule = {"labelSelector": {"matchLabels": {"app": "blue"}}, "topologyKey": "kubernetes.io/hostname"}
+    apart = {"affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [rule]}}}
+    scoring_deployment(api, namespace, "blue", replicas=FOUND, pod=apart)
+    wait_ready(api, namespace, "blue")
+    allow(api, namespace)
+    return ClusterTarget(kubeconfig=own_cluster.kubeconfig, namespace=namespace, deployment="blue")
+
+
 @contextmanager
-def lab(scenario: Path, target: ClusterTarget) -> Iterator[tuple[Client, LabProcess]]:
-    with LabProcess(scenario, replicas="kubernetes", cluster=target, on_progress=print) as process:
+def lab(
+    scenario: Path, target: ClusterTarget, start_limit_s: float | None = None
+) -> Iterator[tuple[Client, LabProcess]]:
+    process = LabProcess(
+        scenario, replicas="kubernetes", cluster=target, start_limit_s=start_limit_s, on_progress=print
+    )
+    with process:
         yield Client(process), process
 
 
@@ -190,9 +214,61 @@ def test_a_missing_right_refuses_the_start(
 def test_a_crash_loop_ends_the_start_with_its_reason(
     cluster: Cluster | ForeignCluster, api: client.ApiClient, namespace: str, tmp_path: Path
 ) -> None:
-    scoring_deployment(api, namespace, "blue", replicas=0, score="def init():\n    raise ValueError('no model')\n")
+    scoring_deployment(api, namespace, "blue", replicas=0, score=BROKEN)
     allow(api, namespace)
     mine = ClusterTarget(kubeconfig=cluster.kubeconfig, context=cluster.context, namespace=namespace, deployment="blue")
-    with pytest.raises(InputError, match="blue: "), lab(write(tmp_path), mine):
+    with pytest.raises(InputError, match=r"blue: init\(\) raised an exception: .*no model"), lab(write(tmp_path), mine):
         pass
     wait_until(lambda: count_of(api, namespace) == 0, "the count to be given back")
+
+
+def test_a_pod_that_fits_nowhere_is_waited_for(
+    api: client.ApiClient, namespace: str, one_per_node: ClusterTarget, tmp_path: Path
+) -> None:
+    with lab(write(tmp_path, least=1), one_per_node) as (on, _):
+        with load(on, 9.3, 8) as replies:
+            on.wait_for(lambda state: state["pending"] > 0 and state["starting"] == 0)
+        seen = tally(replies)
+        assert seen[503, "waiting_for_node"] > 0, seen
+        assert {cause for status, cause in seen if status == 503} <= {"waiting_for_node", "scale_up_lag"}
+    assert count_of(api, namespace) == FOUND
+
+
+def test_a_start_that_fits_nowhere_ends_at_the_limit_with_its_reason(
+    api: client.ApiClient, namespace: str, one_per_node: ClusterTarget, tmp_path: Path
+) -> None:
+    with (
+        pytest.raises(InputError, match="blue: 1 of 2 pods ready after 15 s: No node has room") as refused,
+        lab(write(tmp_path), one_per_node, start_limit_s=15),
+    ):
+        pass
+    assert "anti-affinity" in str(refused.value)
+    assert count_of(api, namespace) == FOUND
+
+
+def test_ctrl_c_during_the_start_gives_the_count_back(
+    api: client.ApiClient, namespace: str, one_per_node: ClusterTarget, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "planner.cli.root", "lab", str(write(tmp_path)), "--replicas", "kubernetes"]
+    command += [*one_per_node.arguments(), "--scale-deployment", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        wait_until(lambda: count_of(api, namespace) == LEAST, "the lab to scale")
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    assert count_of(api, namespace) == FOUND
+
+
+def test_a_second_autoscaler_is_refused_before_anything_is_simulated(
+    api: client.ApiClient, namespace: str, target: ClusterTarget, tmp_path: Path
+) -> None:
+    scaling: Any = client.AutoscalingV2Api(api)
+    about = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "blue"}
+    spec = {"scaleTargetRef": about, "minReplicas": FOUND, "maxReplicas": 2}
+    scaling.create_namespaced_horizontal_pod_autoscaler(namespace, {"metadata": {"name": "other"}, "spec": spec})
+    command = [sys.executable, "-m", "planner.cli.root", "run", str(write(tmp_path)), "--replicas", "kubernetes"]
+    done = subprocess.run([*command, *target.arguments(), "--scale-deployment"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "HorizontalPodAutoscaler other scales blue too" in done.stderr
+    assert "simulating" not in done.stderr

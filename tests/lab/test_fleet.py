@@ -180,10 +180,10 @@ def test_a_scoring_server_that_ends_by_itself_is_started_again() -> None:
         bench.busy.add(0)
         bench.servers[0][1].ended.set()
         await asyncio.sleep(0.5)
-        assert bench.in_traffic == {1}
+        assert (bench.in_traffic, bench.fleet.lost) == ({1}, 1)
         bench.let_drain(0)
         await asyncio.sleep(5)
-        assert bench.in_traffic == {0, 1}
+        assert (bench.in_traffic, bench.fleet.lost) == ({0, 1}, 0)
 
     bench = on_a_bench(play, initial=2, cold_starts_s=[])
     assert bench.phases("crashed") == [(1.0, 0)]
