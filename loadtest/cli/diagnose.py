@@ -20,7 +20,7 @@ def command(
 ) -> None:
     """Say why replicas of a Deployment did not come up: cause, evidence, next step. Reads only.
 
-    Exit code: 0 healthy, 1 something was found or replicas are missing, 3 the cluster does not say.
+    Exit code: 0 healthy, 1 something was found, 3 the cluster does not say why replicas are missing, or not yet.
 
     Example: surgeproof diagnose --kube-context staging --namespace ml --deployment blue
     """

@@ -12,13 +12,19 @@ _HEALTH = {
     "unknown": "Replicas are missing, and without the rights below their cause cannot be seen.",
 }
 
+_NONE_WANTED = (
+    "No replica is wanted, so none is missing; the endpoint answers nobody until the Deployment is scaled up."
+)
+
 
 def show(document: dict[str, Any]) -> None:
     replicas = document["replicas"]
     counts = ", ".join(f"{n} {name}" for name, n in replicas.items() if name != "desired")
     whose = f"Deployment {document['deployment']} in namespace {document['namespace']}"
     print(f"{whose}: {replicas['desired']} wanted, {counts}")
-    if document["health"] in _HEALTH:
+    if document["health"] == "healthy" and not replicas["desired"]:
+        print_indented(_NONE_WANTED)
+    elif document["health"] in _HEALTH:
         print_indented(_HEALTH[document["health"]])
     for finding in document["findings"]:
         _show_finding(finding)

@@ -20,6 +20,9 @@ class Program:
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     def start(self) -> None:
+        """Nothing where it runs already: a second one would fail on its port, and the first be out of reach."""
+        if self.is_running:
+            return
         folder = cgroups.make(self.cgroup)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(

@@ -20,6 +20,11 @@ _ADDRESS = re.compile(r"https?://[^\s\"]+")
 _NOT_FOUND = re.compile(
     r"not found|NotFound|manifest unknown|no such image|not present|invalid reference|\b404\b", re.I
 )
+_UNREACHABLE = re.compile(
+    r"dial tcp|no such host|connection refused|connection reset|no route to host|network is unreachable|timeout"
+    r"|timed out|deadline exceeded|RegistryUnavailable|\bEOF\b",
+    re.I,
+)
 
 
 def image_findings(snapshot: Snapshot, pod: Json) -> Iterator[Finding]:
@@ -62,12 +67,16 @@ def _bare(words: str, image: str) -> str:
 def _kind(words: str) -> Cause | None:
     if _NOT_AUTHORISED.search(words):
         return Cause.IMAGE_NOT_AUTHORISED
-    return Cause.IMAGE_NOT_FOUND if _NOT_FOUND.search(words) else None
+    if _NOT_FOUND.search(words):
+        return Cause.IMAGE_NOT_FOUND
+    return Cause.REGISTRY_UNREACHABLE if _UNREACHABLE.search(words) else None
 
 
 def _by_reason(reason: str) -> Cause:
-    is_wrong = reason in ("InvalidImageName", "ErrImageNeverPull")
-    return Cause.IMAGE_NOT_FOUND if is_wrong else Cause.REGISTRY_UNREACHABLE
+    """Where no words say more: a full disk or a damaged layer is no fault of the registry's."""
+    if reason in ("InvalidImageName", "ErrImageNeverPull"):
+        return Cause.IMAGE_NOT_FOUND
+    return Cause.REGISTRY_UNREACHABLE if reason == "RegistryUnavailable" else Cause.IMAGE_PULL_FAILED
 
 
 def _http_status(words: str) -> int | None:

@@ -56,8 +56,10 @@ def requests_of(pod: Json) -> Amounts:
         for name, value in _requests(container).items():
             total[name] = total.get(name, Decimal(0)) + value
     for container in items(pod, "spec", "initContainers"):
+        stays = text(container, "restartPolicy") == "Always"  # a sidecar runs beside the others
         for name, value in _requests(container).items():
-            total[name] = max(total.get(name, Decimal(0)), value)
+            before = total.get(name, Decimal(0))
+            total[name] = before + value if stays else max(before, value)
     for name, value in mapping(pod, "spec", "overhead").items():
         total[name] = total.get(name, Decimal(0)) + _quantity(value)
     return total
@@ -77,6 +79,10 @@ def _room(snapshot: Snapshot, pod: Json, wanted: Amounts) -> tuple[list[str], di
             lines.append(f"{name}: at most {_amount(name, most)} free on one of {len(free)} nodes{lack}")
     of_others = "" if snapshot.sees_all_pods else "; pods of other namespaces cannot be seen, and take room too"
     lines.append(f"{fit} more such replicas would fit on the nodes as they are{of_others}")
+    if fit:
+        lines.append(
+            "that counts requests, node selector and taints alone: what else keeps a pod off, the scheduler says"
+        )
     measured = {
         "would_fit": fit,
         "too_little_of": [name for name in short if largest[name] is not None],

@@ -18,6 +18,7 @@ class Cause(StrEnum):
     IMAGE_NOT_FOUND = "image_not_found"
     IMAGE_NOT_AUTHORISED = "image_not_authorised"
     REGISTRY_UNREACHABLE = "registry_unreachable"
+    IMAGE_PULL_FAILED = "image_pull_failed"
     CONFIGURATION_MISSING = "configuration_missing"
     DOES_NOT_FIT = "does_not_fit"
     PROBE_FAILS = "probe_fails"
@@ -31,7 +32,9 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True)
 class Words:
-    """title: what a person reads. azure: what Azure's guides call it, where they do. next_step: what to do."""
+    """title: what a person reads. azure: the error's name in Azure's guides and how they explain it; where they have none,
+    that, and Kubernetes' name stands there. next_step: what to do.
+    """
 
     title: str
     azure: str
@@ -41,88 +44,99 @@ class Words:
 WORDS: Mapping[Cause, Words] = {
     Cause.INIT_RAISED: Words(
         "init() raised an exception",
-        "502: an error in init(); the container crashes (CrashLoopBackOff)",
+        "UserScriptInitFailed: init() in score.py raised an exception (also KubernetesCrashLoopBackOff; 502)",
         "Mend init() in score.py at the line that the evidence names; `surgeproof lab` with the same folder of code "
         "runs it on this machine.",
     ),
     Cause.IMPORT_RAISED: Words(
         "score.py could not be imported",
-        "502: an import or syntax error in score.py; the container crashes (CrashLoopBackOff)",
+        "UserScriptImportError: score.py imports unavailable packages; UserScriptFunctionNotFound: it has no init() or "
+        "run(); DeploymentCrashLoopBackOff: a syntax or import error (502)",
         "Mend score.py at the line that the evidence names, or add the missing package to the environment.",
     ),
     Cause.INIT_DOES_NOT_END: Words(
         "init() does not end",
-        "504 or 503: the container never becomes ready; the guides say to look for what hangs in score.py",
+        "ResourceNotReady: the initialization of the container takes too long",
         "Look at what init() waits for: a download of the model, a host that cannot be reached, a lock.",
     ),
     Cause.MEMORY_LIMIT: Words(
         "The memory limit is too small",
-        "PodOutOfMemory: the deployment was given less memory than it needs",
+        "PodOutOfMemory: the memory limit given for the deployment is insufficient (also DeploymentCrashLoopBackOff)",
         "Raise the limit (v1: memory_gb_limit; v2: resources.limits.memory or the instance type), or load less in "
         "init().",
     ),
     Cause.CRASHED: Words(
         "The container ended",
-        "502: the container crashes (CrashLoopBackOff)",
+        "KubernetesCrashLoopBackOff, ResourceNotReady: the container crashes, and scoring cannot happen (502)",
         "Read the log of the container that ended: `kubectl logs --previous POD`.",
     ),
     Cause.IMAGE_NOT_FOUND: Words(
         "The image is not there",
-        "ErrImagePull, ImagePullBackOff: the image or its tag does not exist in the registry",
+        "ImagePullLoopBackOff: the image cannot be downloaded; BadArgument, unable to download user container image: it "
+        "might not be found",
         "Correct the image's name or tag in the environment, or build and push it.",
     ),
     Cause.IMAGE_NOT_AUTHORISED: Words(
         "The registry refuses the pull",
-        "ErrImagePull, ImagePullBackOff: the cluster's identity may not pull (for ACR: the role AcrPull)",
+        "ImagePullLoopBackOff; ACRSecretError, ACRTokenExchangeFailed: the role assignment (AcrPull) is not there or not "
+        "yet in force; ResourceNotFound, container registry authorization error",
         "Let the cluster pull (for ACR: `az aks update --attach-acr REGISTRY`), or correct the imagePullSecrets.",
     ),
     Cause.REGISTRY_UNREACHABLE: Words(
         "The registry does not answer",
-        "ErrImagePull, ImagePullBackOff: the registry cannot be reached from the node",
+        "ImagePullLoopBackOff; ACRAuthenticationChallengeFailed: the cluster cannot reach the container registry",
         "Check the registry's name, DNS, firewall and private endpoint as the node sees them.",
+    ),
+    Cause.IMAGE_PULL_FAILED: Words(
+        "The image cannot be pulled",
+        "ImagePullLoopBackOff: the image cannot be downloaded from the container registry",
+        "Read what the node says in the evidence; if it says nothing, ask soon after a new attempt, since events live for "
+        "an hour: `kubectl describe pod POD`.",
     ),
     Cause.CONFIGURATION_MISSING: Words(
         "What the pod refers to is missing",
-        "CreateContainerConfigError, CreateContainerError, FailedMount: the container cannot be created",
+        "the guides have no name for it; in Kubernetes' words CreateContainerConfigError, CreateContainerError, FailedMount",
         "Create what the evidence names, or take the reference to it out of the deployment.",
     ),
     Cause.DOES_NOT_FIT: Words(
         "No node has room for the replica",
-        "PodUnschedulable; v1: \"Couldn't Schedule because the kubernetes cluster didn't have available resources "
-        'after trying for 00:05:00"',
+        "PodUnschedulable: insufficient resources in the cluster, or no node matches the node affinity selector (also "
+        "OutOfQuota, Kubernetes quota); v1: \"Couldn't Schedule because the kubernetes cluster didn't have available "
+        'resources after trying for 00:05:00"',
         "Lower the requests, or add nodes that fit (azureml-fe never adds nodes: the cluster autoscaler must be on).",
     ),
     Cause.PROBE_FAILS: Words(
         "The probe fails though the scoring server runs",
-        "The container's liveness or readiness probe fails: the deployment does not become healthy",
+        "ResourceNotReady: readiness or liveness probes are not set up correctly",
         "Correct the probe's path and port: the scoring server answers GET / on its port (5001 as Azure starts it).",
     ),
     Cause.PROBE_TOO_STRICT: Words(
         "The probe gives up before init() has ended",
-        "The container is restarted by its liveness probe (defaults of v1: initial delay 310 s, then 3 failures, 10 s "
-        "apart; of v2: 10 s, then 30)",
+        "ResourceNotReady: the initialization of the container takes so long that the probe fails beyond its threshold "
+        "(defaults of v1: initial delay 310 s, then 3 failures, 10 s apart; of v2: 10 s, then 30)",
         "Raise the probe's initial delay or its failure threshold until their sum is above what init() takes (v1: "
         "initial_delay_seconds; v2: liveness_probe.initial_delay).",
     ),
     Cause.EVICTED: Words(
         "The pod was evicted",
-        "Evicted: the pod used more of a resource than it may, or its node ran out of it",
+        "the guides have no name for it; in Kubernetes' words Evicted",
         "Raise the limit that the evidence names, or use less; where the node ran out, raise the requests to what is "
         "used.",
     ),
     Cause.NODE_LOST: Words(
         "The pod's node is lost",
-        "NodeNotReady: the node no longer reports to the cluster",
+        "the guides have no name for it; in Kubernetes' words NodeNotReady",
         "Look at the node (`kubectl describe node NODE`); unless it comes back, its pods are replaced after 5 minutes.",
     ),
     Cause.QUOTA_EXCEEDED: Words(
         "The namespace's quota allows no further pod",
-        "FailedCreate: the resource quota of the namespace is used up",
+        "the guides have no name for it (their OutOfQuota means Azure's quotas and full nodes); in Kubernetes' words "
+        "FailedCreate, exceeded quota",
         "Raise the ResourceQuota of the namespace, or lower the requests or the greatest number of replicas.",
     ),
     Cause.CREATION_REFUSED: Words(
         "The cluster refuses to create the pod",
-        "FailedCreate: a rule of the cluster or of the namespace refuses the pod",
+        "the guides have no name for it; in Kubernetes' words FailedCreate",
         "Read in the evidence which rule (admission policy, limit range, pod security), and meet it or change it.",
     ),
     Cause.RUN_RAISED: Words(
