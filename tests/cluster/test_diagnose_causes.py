@@ -7,12 +7,12 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from kubernetes import client
+from kubernetes.utils import parse_quantity
 
 from loadtest.observe.diagnosis.document import diagnose_deployment
 from loadtest.observe.target import ClusterTarget
@@ -22,6 +22,7 @@ from tests.cluster.observing import apply_rbac, kubeconfig_with, remove_rbac, to
 from tests.cluster.workloads import PORT, scoring_deployment, wait_ready, wait_until
 
 PATIENCE_S = 150.0
+PARSE: Any = parse_quantity
 
 NAMED: dict[str, tuple[str, list[str]]] = {
     "init_raised": (
@@ -132,6 +133,26 @@ def test_a_failure_is_named(broken: None, kubeconfig: Path, space: str, name: st
     assert (document["health"], document["missing_rights"]) == ("unhealthy", [])
 
 
+def test_as_many_as_fit_are_ready_and_what_the_next_one_lacks_is_named(
+    broken: None, api: client.ApiClient, kubeconfig: Path, space: str
+) -> None:
+    """One replica for each node, of more than half the memory of the largest, and one more."""
+    core: Any = client.CoreV1Api(api)
+    nodes = core.list_node().items
+    largest = max(int(PARSE(node.status.allocatable["memory"])) for node in nodes)
+    asked = f"{int(largest * 0.6) // 2**20}Mi"
+    more = len(nodes) + 1
+    scoring_deployment(api, space, "some-fit", replicas=more, cpu="20m", memory=asked, memory_limit=asked)
+    words = ["Insufficient memory", f"memory {asked.removesuffix('Mi')} Mi", "memory: at most", ": too little"]
+    document = _until_found(kubeconfig, space, "some_fit", words)
+    wait_until(lambda: _counts(kubeconfig, space, "some_fit")["ready"] >= 1, "one that fits", timeout_s=PATIENCE_S)
+    counts = _counts(kubeconfig, space, "some_fit")
+    assert (counts["ready"] + counts["starting"] + counts["pending"], counts["pending"] >= 1) == (more, True)
+    (finding,) = document["findings"]
+    assert (finding["cause"], finding["measured"]["too_little_of"]) == ("does_not_fit", ["memory"])
+    assert (finding["measured"]["would_fit"], len(finding["pods"])) == (0, counts["pending"])
+
+
 def test_exceptions_in_run_are_no_capacity_problem(
     broken: None, api: client.ApiClient, kubeconfig: Path, space: str
 ) -> None:
@@ -139,9 +160,10 @@ def test_exceptions_in_run_are_no_capacity_problem(
     core: Any = client.CoreV1Api(api)
     (pod,) = core.list_namespaced_pod(space, label_selector="app=run-raised").items
     for _ in range(3):
-        with suppress(urllib.error.HTTPError):
+        with pytest.raises(urllib.error.HTTPError) as answered:
             urllib.request.urlopen(f"http://{pod.status.pod_ip}:{PORT}/score", b'{"a": 1}', timeout=10)
-            pytest.fail("run() was to raise")
+        assert (answered.value.code, answered.value.headers["x-ms-run-function-failed"]) == (500, "True")
+        assert b"Traceback" not in answered.value.read()  # that is in the log alone
     document = _until_found(kubeconfig, space, "run_raised", ["so often in the newest lines of the logs: 3"])
     (finding,) = document["findings"]
     assert finding["cause"] == "run_raised"
@@ -155,8 +177,12 @@ def test_exceptions_in_run_are_no_capacity_problem(
 
 
 def _is_ready(kubeconfig: Path, space: str, name: str) -> bool:
-    replicas = _diagnosed(kubeconfig, space, name)["replicas"]
-    return bool(replicas["ready"] == replicas["desired"])
+    replicas = _counts(kubeconfig, space, name)
+    return replicas["ready"] == replicas["desired"]
+
+
+def _counts(kubeconfig: Path, space: str, name: str) -> dict[str, int]:
+    return dict(_diagnosed(kubeconfig, space, name)["replicas"])
 
 
 def test_a_quota_that_is_used_up(

@@ -32,8 +32,8 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True)
 class Words:
-    """title: what a person reads. azure: the error's name in Azure's guides and how they explain it; where they have none,
-    that, and Kubernetes' name stands there. next_step: what to do.
+    """title: what a person reads. azure: the error's name in Azure's guides and how they explain it; where they have
+    none, that and Kubernetes' name. next_step: what to do.
     """
 
     title: str
@@ -72,14 +72,14 @@ WORDS: Mapping[Cause, Words] = {
     ),
     Cause.IMAGE_NOT_FOUND: Words(
         "The image is not there",
-        "ImagePullLoopBackOff: the image cannot be downloaded; BadArgument, unable to download user container image: it "
-        "might not be found",
+        "ImagePullLoopBackOff: the image cannot be downloaded; BadArgument, unable to download user container image: "
+        "it might not be found",
         "Correct the image's name or tag in the environment, or build and push it.",
     ),
     Cause.IMAGE_NOT_AUTHORISED: Words(
         "The registry refuses the pull",
-        "ImagePullLoopBackOff; ACRSecretError, ACRTokenExchangeFailed: the role assignment (AcrPull) is not there or not "
-        "yet in force; ResourceNotFound, container registry authorization error",
+        "ImagePullLoopBackOff; ACRSecretError, ACRTokenExchangeFailed: the role assignment (AcrPull) is not there or "
+        "not yet in force; ResourceNotFound, container registry authorization error",
         "Let the cluster pull (for ACR: `az aks update --attach-acr REGISTRY`), or correct the imagePullSecrets.",
     ),
     Cause.REGISTRY_UNREACHABLE: Words(
@@ -90,12 +90,13 @@ WORDS: Mapping[Cause, Words] = {
     Cause.IMAGE_PULL_FAILED: Words(
         "The image cannot be pulled",
         "ImagePullLoopBackOff: the image cannot be downloaded from the container registry",
-        "Read what the node says in the evidence; if it says nothing, ask soon after a new attempt, since events live for "
-        "an hour: `kubectl describe pod POD`.",
+        "Read what the node says in the evidence; if it says nothing, ask soon after a new attempt, since events live "
+        "for an hour: `kubectl describe pod POD`.",
     ),
     Cause.CONFIGURATION_MISSING: Words(
         "What the pod refers to is missing",
-        "the guides have no name for it; in Kubernetes' words CreateContainerConfigError, CreateContainerError, FailedMount",
+        "the guides have no name for it; in Kubernetes' words CreateContainerConfigError, CreateContainerError, "
+        "FailedMount",
         "Create what the evidence names, or take the reference to it out of the deployment.",
     ),
     Cause.DOES_NOT_FIT: Words(

@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
+from loadtest.cli.diagnose_view import show
 from loadtest.observe.diagnosis import Cause, Snapshot, diagnose, findings_document
 from loadtest.observe.diagnosis.document import document
 from loadtest.observe.diagnosis.words import WORDS
 from loadtest.observe.init_time import BEGUN, DONE
 from tests.loadtest.diagnosis.objects import (
+    NOW,
     USERS,
     ago,
     ended,
@@ -96,6 +98,9 @@ PULL = 'failed to resolve reference "registry.example/scoring:1": '
         (f'{PULL}failed to do request: Head "https://registry.example/v2/": dial tcp: no such host', "ur"),
         (f"{PULL}failed to do request: dial tcp 10.0.0.4:443: i/o timeout", "ur"),
         (f'{PULL}failed to do request: Head "https://registry.example/v2/denied/manifests/1": EOF', "ur"),
+        ("failed to extract layer: write /var/lib/containerd/x: no space left on device", "pf"),
+        (f"{PULL}no match for platform in manifest", "pf"),
+        (f"{PULL}unexpected status from HEAD request: 429 Too Many Requests", "pf"),
     ],
 )
 def test_images(message: str, cause: str) -> None:
@@ -103,12 +108,20 @@ def test_images(message: str, cause: str) -> None:
         "na": Cause.IMAGE_NOT_AUTHORISED,
         "nf": Cause.IMAGE_NOT_FOUND,
         "ur": Cause.REGISTRY_UNREACHABLE,
+        "pf": Cause.IMAGE_PULL_FAILED,
     }
     pull = f'Failed to pull image "registry.example/scoring:1": {message}'
     at_once = snapshot(pod(status(state=waiting("ErrImagePull", message))))
     by_event = snapshot(pod(status(state=waiting("ImagePullBackOff", "Back-off"))), events=[event("Failed", pull)])
     assert [only(taken)[0] for taken in (at_once, by_event)] == [named[cause]] * 2
     assert message[:80] in only(by_event)[1]
+
+
+def test_an_image_of_which_nobody_says_why_is_not_laid_to_the_registry() -> None:
+    """Events are gone after an hour, and older nodes say the reason in nothing else."""
+    cause, evidence = only(snapshot(pod(status(state=waiting("ImagePullBackOff", 'Back-off pulling image "x"')))))
+    assert cause == Cause.IMAGE_PULL_FAILED
+    assert evidence == 'image registry.example/scoring:1: ImagePullBackOff\nBack-off pulling image "x"'
 
 
 def test_an_image_that_is_never_pulled_and_not_there() -> None:
@@ -160,6 +173,14 @@ def test_how_many_would_fit() -> None:
     (finding,) = diagnose(snapshot(unschedulable(), nodes=[node(), node("node-2", memory="2500Mi")]))
     assert finding.measured["would_fit"] == 4 + 2
     assert finding.measured["too_little_of"] == []
+    assert finding.evidence[-1].startswith("that counts requests, node selector and taints alone")
+
+
+def test_a_sidecar_requests_beside_the_server_and_an_init_container_before_it() -> None:
+    asked = {"requests": {"cpu": "250m", "memory": "2Gi"}}
+    before, beside = ({"name": "c", "resources": asked}, {"name": "c", "resources": asked, "restartPolicy": "Always"})
+    assert "a pod requests cpu 0.5, memory 2048 Mi" in only(snapshot(unschedulable(initContainers=[before])))[1]
+    assert "a pod requests cpu 0.75, memory 3072 Mi" in only(snapshot(unschedulable(initContainers=[beside])))[1]
 
 
 @pytest.mark.parametrize(
@@ -361,6 +382,7 @@ def test_pods_of_one_cause_are_told_together_and_what_differs_is_told() -> None:
 
 def test_every_cause_has_words() -> None:
     assert set(WORDS) == set(Cause)
+    assert not any("CrashLoopBackOff" in w.azure.split() or "ErrImagePull" in w.azure for w in WORDS.values())
     assert all(words.title and words.azure and words.next_step for words in WORDS.values())
 
 
@@ -369,6 +391,15 @@ def test_the_document_of_a_finding() -> None:
     assert list(entry) == ["cause", "title", "pods", "evidence", "next_step", "azure", "measured"]
     assert "PodUnschedulable" in entry["azure"]
     assert "Couldn't Schedule because the kubernetes cluster didn't have available resources" in entry["azure"]
+
+
+def test_where_no_replica_is_wanted_none_is_said_to_be_ready(capsys: pytest.CaptureFixture[str]) -> None:
+    idle = Snapshot(deployment={"metadata": {"name": "blue"}, "spec": {"replicas": 0}}, taken_at=NOW)
+    show(document(idle, "ml"))
+    said = capsys.readouterr().out
+    assert "0 wanted" in said
+    assert "No replica is wanted" in said
+    assert "every wanted replica is ready" not in said
 
 
 @pytest.mark.parametrize(
