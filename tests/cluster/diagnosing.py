@@ -50,6 +50,7 @@ def broken_deployments(registry: str) -> Mapping[str, dict[str, Any]]:
                 "env": [{"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "not-there", "key": "key"}}}],
             },
         },
+        "volume_missing": {"pod": {"volumes": [{"name": "score", "configMap": {"name": "nowhere"}}]}},
         "does_not_fit": {"cpu": "100", "replicas": 2},
         "no_such_node": {"pod": {"nodeSelector": {"agentpool": "gpu"}}},
         "probe_fails": {"container": {"readinessProbe": http_probe(EMPTY_PORT, periodSeconds=1)}},

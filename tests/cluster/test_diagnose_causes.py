@@ -40,6 +40,7 @@ NAMED: dict[str, tuple[str, list[str]]] = {
     "image_not_authorised": ("image_not_authorised", ["/private:1", "401 Unauthorized"]),
     "registry_unreachable": ("registry_unreachable", ["127.0.0.1:1/scoring:1", "connection refused"]),
     "configuration_missing": ("configuration_missing", ['CreateContainerConfigError: secret "not-there" not found']),
+    "volume_missing": ("configuration_missing", ["FailedMount", 'configmap "nowhere" not found']),
     "does_not_fit": (
         "does_not_fit",
         ["Insufficient cpu", "requests cpu 100, memory 128 Mi", "free on one of", "too little", "0 more such replicas"],

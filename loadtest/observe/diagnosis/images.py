@@ -5,14 +5,31 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from loadtest.observe.diagnosis.crashes import RECENT_S
 from loadtest.observe.diagnosis.findings import Finding
-from loadtest.observe.diagnosis.reading import Json, container, is_ready, name_of, one_line, part, statuses, text
+from loadtest.observe.diagnosis.reading import (
+    Json,
+    container,
+    ended,
+    is_ready,
+    items,
+    name_of,
+    one_line,
+    statuses,
+    text,
+    when,
+    whole,
+)
 from loadtest.observe.diagnosis.snapshot import Snapshot
 from loadtest.observe.diagnosis.words import Cause
 
 _IMAGE = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable")
 _CONFIGURATION = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
 _MOUNTS = ("FailedMount", "FailedAttachVolume")
+_AFTER_MOUNTS = ("Pulling", "Pulled", "Created", "Started")
+MOUNT_ATTEMPTS = 3
+"""The kubelet tries again after 0.5 s, 1 s, 2 s and so on; on a busy node the first may fail for no lasting reason."""
+
 _NOT_AUTHORISED = re.compile(
     r"\b(401|403)\b|unauthori[sz]ed|forbidden|\bdenied\b|authori[sz]ation failed|authentication required", re.I
 )
@@ -49,14 +66,30 @@ def configuration_findings(snapshot: Snapshot, pod: Json) -> Iterator[Finding]:
     """What is missing is named by the kubelet, so that no Secret is read for it."""
     waiting = [(text(s, "state", "waiting", "reason"), text(s, "state", "waiting", "message")) for s in statuses(pod)]
     said = [f"{reason}: {message}" for reason, message in waiting if reason in _CONFIGURATION]
-    if not said and not is_ready(pod) and not any(part(status, "state", "running") for status in statuses(pod)):
-        said = [f"{text(e, 'reason')}: {text(e, 'message')}" for e in snapshot.events_of(pod, *_MOUNTS)][-1:]
+    if not said and not is_ready(pod) and (failed := _failed_mounts(snapshot, pod)):
+        said = [f"{text(failed[-1], 'reason')}: {text(failed[-1], 'message')}"]
     if said:
         yield Finding(
             cause=Cause.CONFIGURATION_MISSING,
             pods=(name_of(pod),),
             evidence=tuple(one_line(words) for words in dict.fromkeys(said)),
         )
+
+
+def _failed_mounts(snapshot: Snapshot, pod: Json) -> list[Json]:
+    """Of a pod that waits for them still: an event outlives what it tells of by an hour."""
+    every = items(pod, "status", "containerStatuses") + items(pod, "status", "initContainerStatuses")
+    failed = snapshot.events_of(pod, *_MOUNTS)
+    past = snapshot.events_of(pod, *_AFTER_MOUNTS)
+    if any(map(_has_begun, every)) or past or not snapshot.is_recent(when(failed[-1]) if failed else None, RECENT_S):
+        return []
+    return failed if sum(whole(event, "count") or 1 for event in failed) >= MOUNT_ATTEMPTS else []
+
+
+def _has_begun(status: Json) -> bool:
+    """All volumes are mounted before the first container is made."""
+    is_waiting = text(status, "state", "waiting", "reason") in ("ContainerCreating", "PodInitializing")
+    return not is_waiting or bool(ended(status)) or bool(whole(status, "restartCount"))
 
 
 def _bare(words: str, image: str) -> str:

@@ -136,8 +136,28 @@ def test_what_the_pod_refers_to() -> None:
         'CreateContainerConfigError: secret "key" not found',
     )
     mounting = pod(status(state=waiting("ContainerCreating")))
-    events = [event("FailedMount", 'MountVolume.SetUp failed for volume "m": configmap "m" not found')]
+    events = [event("FailedMount", 'MountVolume.SetUp failed for volume "m": configmap "m" not found', count=3)]
     assert only(snapshot(mounting, events=events))[0] == Cause.CONFIGURATION_MISSING
+
+
+FAILED_MOUNT = "MountVolume.SetUp failed: failed to sync configmap cache: timed out waiting for the condition"
+
+
+def test_a_mount_that_failed_and_then_did_not_hides_no_crash() -> None:
+    """The event stays for an hour."""
+    crashed = pod(status(state=waiting("CrashLoopBackOff"), last=ended(7), restarts=4))
+    events = [event("FailedMount", FAILED_MOUNT, count=5, seconds_ago=100)]
+    assert only(snapshot(crashed, events=events))[0] == Cause.CRASHED
+    first = pod(status(state={"terminated": ended(7)}))
+    assert only(snapshot(first, events=events))[0] == Cause.CRASHED
+
+
+def test_a_mount_that_failed_once_or_was_got_past_is_no_finding() -> None:
+    young = pod(status(state=waiting("ContainerCreating")))
+    assert diagnose(snapshot(young, events=[event("FailedMount", FAILED_MOUNT, count=2)])) == []
+    pulling = [event("FailedMount", FAILED_MOUNT, count=3), event("Pulling", "Pulling image", seconds_ago=5)]
+    assert diagnose(snapshot(young, events=pulling)) == []
+    assert diagnose(snapshot(young, events=[event("FailedMount", FAILED_MOUNT, count=9, seconds_ago=3000)])) == []
 
 
 def test_an_init_container_that_fails_is_told_and_one_that_is_done_is_not() -> None:
