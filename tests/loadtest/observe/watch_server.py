@@ -122,8 +122,6 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.close_connection = True
             self.connection.close()
-        elif trouble == "too large":
-            self._refuse(504, "Timeout", "Timeout: Too large resource version: 900, current: 5")
         else:
             reasons = {"401": "Unauthorized", "403": "Forbidden", "410": "Expired", "429": "TooManyRequests"}
             self._refuse(int(trouble), reasons.get(trouble, "InternalError"), f"refused with {trouble}")
