@@ -259,6 +259,14 @@ def dask() -> Iterator[DaskCluster]:
         yield running
 
 
+def wait_for_workers(running: DaskCluster, workers: int) -> None:
+    """A cluster starts its workers one after the other, and takes a second to replace one that was killed."""
+    from distributed import Client
+
+    with Client(running.address, set_as_default=False) as client:
+        client.wait_for_workers(workers, timeout=60)
+
+
 def simulate(scheduler: str, *options: str) -> int:
     return root.run(["simulate", "quickstart", "--scheduler", scheduler, *options])
 
@@ -267,6 +275,7 @@ def test_a_dask_cluster_gives_the_same_results(
     scenario: Scenario, in_one_process: list[ReplicateResult], dask: DaskCluster
 ) -> None:
     """One of its workers is killed in the middle."""
+    wait_for_workers(dask, 2)
     with executor_for(dask.address) as executor:
         assert executor.workers == 2
         results = replicate(scenario, 200, executor)
