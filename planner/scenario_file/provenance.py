@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from planner.trace import JITTER_S, Trace
+from planner.traces.playing import JITTER_S, Trace
 
 
 def made(whole: Trace, played: Trace, from_s: float, end_s: float, chosen: Any, seed: int) -> str:

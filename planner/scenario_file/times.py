@@ -11,7 +11,8 @@ from planner.errors import InputError
 from planner.scenario_file import schema
 from planner.scenario_file.problems import Problems
 from planner.service import Deterministic, Distribution, Empirical, Exponential, FromTrace, Gamma, Lognormal
-from planner.trace import Trace, read_column
+from planner.traces.playing import Trace
+from planner.traces.trace_file import read_column
 from planner.units import LONGEST_S
 
 

@@ -7,14 +7,12 @@ from typing import Literal
 from pydantic import Field
 
 from planner.scenario_file.interval_form import UncertainScale
-from planner.scenario_file.values import PositiveTraceSeconds, Scale, Strict, TraceStart, UrlPath
+from planner.scenario_file.values import PositiveTraceSeconds, Scale, Strict, TraceFormat, TraceStart, UrlPath
 
 
 class TraceSlice(Strict):
     file: str = Field(description="CSV, Parquet or access log (.log); a relative path is relative to this file.")
-    format: Literal["csv", "parquet", "common_log"] | None = Field(
-        None, description="Default: by the file's ending; .log, .clf and .txt are access logs, also in .gz."
-    )
+    format: TraceFormat | None = Field(None, description="Default: found in the file's content.")
     path: UrlPath | None = Field(
         None, description="Of an access log, only requests for exactly this path, the query left out."
     )

@@ -17,7 +17,8 @@ from planner.rates import RateProfile
 from planner.scenario_file import schema
 from planner.scenario_file.problems import Problems, dotted
 from planner.scenario_file.provenance import made, spreading_warning
-from planner.trace import Trace, play, read_trace
+from planner.traces.playing import Trace, play
+from planner.traces.trace_file import Wanted, read_trace
 from planner.units import not_too_long
 
 
@@ -181,7 +182,8 @@ def _start_of_second(times_s: FloatArray, from_s: float, chosen: Any) -> FloatAr
 def _read(chosen: Any, problems: Problems, folder: Path) -> Trace | None:
     path = ("traffic", "arrivals", "trace")
     try:
-        trace = read_trace(folder / chosen.file, form=chosen.format, url_path=chosen.path, bin_s=chosen.bin)
+        wanted = Wanted(path=chosen.path)
+        trace = read_trace(folder / chosen.file, form=chosen.format, bin_s=chosen.bin, wanted=wanted)
     except InputError as error:
         problems.of_file((*path, "file"), error)
         return None

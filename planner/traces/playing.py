@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from planner.clock import Clock
-from planner.columns import ObjectArray
 from planner.draws import LARGEST_BLOCK, Stream, block_generator
 from planner.errors import InputError
 from planner.model import FloatArray, IntArray
+from planner.traces.columns import ObjectArray
 
 MOST_REQUESTS = 10_000_000
 """Of a played trace: all of them are held in memory, in several columns."""
