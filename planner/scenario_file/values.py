@@ -10,8 +10,8 @@ from planner import units
 from planner.azureml import Setting
 from planner.clock import ClockTime, start
 from planner.rates import LARGEST_RATE_RPS
+from planner.traces.choosing import methods, statuses, url_path
 from planner.traces.formats import FORMATS, format_name
-from planner.traces.trace_file import url_path
 
 
 class Strict(BaseModel):
@@ -43,6 +43,23 @@ TraceStart = Annotated[
 ]
 UrlPath = Annotated[
     str, PlainValidator(url_path), WithJsonSchema({"type": "string", "pattern": r"^/[^\s?]*$", "examples": ["/score"]})
+]
+_ONE_OR_MORE: dict[str, Any] = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+Methods = Annotated[
+    tuple[str, ...], PlainValidator(methods), WithJsonSchema(_ONE_OR_MORE | {"examples": ["POST", ["POST", "PUT"]]})
+]
+Statuses = Annotated[
+    tuple[str, ...],
+    PlainValidator(statuses),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": ["string", "integer"]},
+                {"type": "array", "items": {"type": ["string", "integer"]}},
+            ],
+            "examples": [200, "5xx", [200, 503]],
+        }
+    ),
 ]
 TraceFormat = Annotated[
     str,

@@ -5,13 +5,36 @@ from __future__ import annotations
 from pathlib import Path
 
 from planner.traces.formats.format import Format, Sample, sample_of
-from planner.traces.formats.logs import common_log
+from planner.traces.formats.logs import (
+    alb,
+    azmlinfsrv,
+    common_log,
+    envoy,
+    haproxy,
+    ingress_nginx,
+    json_lines,
+    traefik,
+    w3c,
+)
 from planner.traces.formats.tables import csv_file, parquet_file
 
 FORMATS: tuple[Format, ...] = (
     parquet_file.FORMAT,
     csv_file.FORMAT,
+    azmlinfsrv.FORMAT,
+    w3c.FORMAT,
+    ingress_nginx.FORMAT,
+    traefik.FORMAT,
     common_log.FORMAT,
+    common_log.APACHE,
+    common_log.GUNICORN,
+    envoy.FORMAT,
+    haproxy.FORMAT,
+    alb.FORMAT,
+    json_lines.ENVOY,
+    json_lines.CADDY,
+    json_lines.TRAEFIK,
+    json_lines.NGINX,
 )
 """In the order in which a file is held against them: what is told apart by more comes first."""
 

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from planner.errors import InputError
-from planner.traces.formats.logs.common_log import FORM
+from planner.traces.choosing import Wanted, url_path
+from planner.traces.formats.logs.common_log import form, parse
 from planner.traces.formats.logs.lines import LONGEST_LINE, read_lines
 from planner.traces.playing import play
 from planner.traces.records import Requests
-from planner.traces.trace_file import Wanted, read_trace, url_path
+from planner.traces.trace_file import read_trace
 
 STAMP = "[10/Oct/2000:13:55:36 -0700]"
 PLAIN = f'127.0.0.1 - frank {STAMP} "GET /apache_pb.gif HTTP/1.0" 200 2326'
@@ -21,7 +22,7 @@ COMBINED = f'{PLAIN} "http://www.example.com/start.html" "Mozilla/4.08 [en] (Win
 
 
 def read_access_log(path: Path) -> Requests:
-    return read_lines(path, FORM)
+    return read_lines(path, form(None, parse))
 
 
 def written(folder: Path, *lines: str, name: str = "access.log") -> Path:
@@ -79,7 +80,7 @@ def test_the_path_filter_is_exact_and_leaves_the_query_out(tmp_path: Path) -> No
     assert len(read_trace(path)) == 7
     assert len(read_trace(path, wanted=Wanted(path="/score"))) == 3
     assert len(read_trace(path, wanted=Wanted(path="/"))) == 2
-    with pytest.raises(InputError, match=r"no request for the path /other in 7 lines \(there are /score, /score/"):
+    with pytest.raises(InputError, match=r"no request for the path /other in 7 lines \(there are POST /score 3 "):
         read_trace(path, wanted=Wanted(path="/other"))
 
 
@@ -110,7 +111,7 @@ def test_a_line_of_another_form_is_named_with_how_many_there_are(tmp_path: Path,
     with pytest.raises(InputError) as raised:
         read_access_log(path)
     assert str(raised.value).startswith(f"{path}: line 3 is not in the common log format (")
-    assert " lines are not (if it is a table, say `format: csv`)" in str(raised.value)
+    assert " lines are not, at most 5% are left out (`format` names another format)" in str(raised.value)
     if len(bad) < LONGEST_LINE:
         assert "; 2 of 4 lines are not" in str(raised.value)
 

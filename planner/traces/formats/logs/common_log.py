@@ -1,92 +1,143 @@
-"""Access logs in the common log format, or the combined one: when each request came, by the second.
+"""Access logs in the common log format, or the combined one: when each request came or ended, by the second.
 
     host ident user [10/Oct/2000:13:55:36 -0700] "POST /score HTTP/1.1" 200 2326 "referer" "user agent"
 
-What Apache and nginx vary is read: a host in front (`vhost_combined`), IPv6, users with spaces, escaped quotes, `-` for
-a size, fractions of a second, anything after the size. Each line is a request, also one whose request line is broken.
+What Apache, nginx and gunicorn vary is read: a host in front (`vhost_combined`), IPv6, users with spaces, escaped
+quotes, `-` for a size, fractions of a second, anything after the size. Each line is a request, also one whose request
+line is broken.
+
+The three write the same line with stamps of two meanings, so the format alone does not tell which:
+
+* Apache: %t is the time the request was received (httpd.apache.org/docs/current/mod/mod_log_config.html).
+* nginx: $time_local is the time of the log write, which comes after the last byte was sent
+  (nginx.org/en/docs/http/ngx_http_log_module.html, under $msec and $request_time).
+* gunicorn: %(t)s is taken when the line is written, after the answer (`Logger.atoms` in gunicorn/glogging.py).
+
+After the user agent two forms of a duration are read: `rt=0.12` (or `request_time=`, with `urt=` or
+`upstream_response_time=`) and a number with three to six decimals, both seconds, as nginx ($request_time) and gunicorn
+(%(L)s) write them; such a line has its stamp at the end. A whole number there (%D of Apache and of gunicorn,
+microseconds) is read by the formats `apache` and `gunicorn`, which nothing but the user can tell apart.
 """
 
 from __future__ import annotations
 
+import math
 import re
-from datetime import datetime
-from functools import lru_cache
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-from planner.clock import REFERENCE
-from planner.traces.formats.format import Format, ReadOptions, Sample
-from planner.traces.formats.logs.lines import Entry, LogForm, read_lines
-from planner.traces.records import Recorded
+from planner.traces.formats.format import Format, ReadOptions, Sample, sample_of
+from planner.traces.formats.logs.lines import NOT_SAID, Entry, LogForm, Parse, holds, read_lines
+from planner.traces.formats.logs.stamps import clf_moment, last_of_list, request_line, seconds
+from planner.traces.records import Recorded, Stamps
 
-_LINE = re.compile(
-    rb'\S++ \S++ [^\n]+? \[([^\]\n]{20,40})\] "((?:[^"\\\n]++|\\[^\n])*+)" ([0-9]{3}|-) (?:[0-9]++|-)(?=\s|$)'
-    rb'(?: "(?:[^"\\\n]++|\\[^\n])*+" "((?:[^"\\\n]++|\\[^\n])*+)")?'
+_QUOTED = rb'"(?:[^"\\\n]++|\\[^\n])*+"'
+LINE = re.compile(
+    rb'\S++ \S++ [^\n]+? \[([^\]\n]{26,40})\] "((?:[^"\\\n]++|\\[^\n])*+)" ([0-9]{3}|-) (?:[0-9]++|-)(?=\s|$)'
+    rb"(?: " + _QUOTED + rb' "((?:[^"\\\n]++|\\[^\n])*+)")?([^\n\r]*+)'
 )
-_STAMP = re.compile(r"(\d\d)/([A-Z][a-z]{2})/(\d{4}):(\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))? ([-+]\d\d)([0-5]\d)", re.ASCII)
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+"""Groups: stamp, request line, status, user agent, what follows."""
+
+_NAMED = re.compile(rb"\b(rt|request_time|urt|upstream_response_time)[=:]\"?([0-9.,: -]*[0-9-])")
+_DECIMAL = re.compile(rb"(?: " + _QUOTED + rb")? (\d{1,9}\.\d{3,6})(?=\s|$)")
+_WHOLE = re.compile(rb"(?: " + _QUOTED + rb")? (\d{1,12})\s*")
+
+Durations = Callable[[bytes], tuple[float, float]]
+"""Duration and service time in seconds that stand behind the user agent."""
 
 
-def parse(line: bytes) -> Entry | None:
-    found = _LINE.match(line)
-    moment = clf_seconds(found[1]) if found else None
-    if found is None or moment is None:
+def of_nginx(rest: bytes) -> tuple[float, float]:
+    if found := _DECIMAL.match(rest):
+        return seconds(found[1]), NOT_SAID
+    named: dict[bytes, bytes] = dict(_NAMED.findall(rest))
+    duration = seconds(named.get(b"rt", named.get(b"request_time", b"")).strip())
+    upstream = seconds(last_of_list(named.get(b"urt", named.get(b"upstream_response_time", b""))))
+    return (upstream if math.isnan(duration) else duration), upstream
+
+
+def in_microseconds(rest: bytes) -> tuple[float, float]:
+    if found := _WHOLE.fullmatch(rest):
+        return seconds(found[1], 1e-6), NOT_SAID
+    return of_nginx(rest)
+
+
+def parse(line: bytes, durations: Durations = of_nginx) -> Entry | None:
+    found = LINE.match(line)
+    if found is None:
         return None
-    method, path = request_line(found[2])
-    return Entry(*moment, method, path, found[3], found[4] or b"")
-
-
-@lru_cache(maxsize=4096)
-def clf_seconds(stamp: bytes) -> tuple[float, float, bool] | None:
-    """Of 10/Oct/2000:13:55:36 -0700: seconds since 2020, offset in seconds, and whether there was a fraction."""
-    found = _STAMP.fullmatch(stamp.decode("ascii", "replace"))
-    if found is None or found[2] not in _MONTHS:
+    stamp, request, status, agent, rest = found.groups()
+    moment = clf_moment(stamp)
+    if moment is None:
         return None
-    day, month, year, time, fraction, hours, minutes = found.groups()
-    try:
-        moment = datetime.fromisoformat(f"{year}-{_MONTHS.index(month) + 1:02d}-{day}T{time}{hours}:{minutes}")
-    except ValueError:
-        return None
-    offset = moment.utcoffset()
-    assert offset is not None
-    since = (moment - REFERENCE).total_seconds() + float(f"0.{fraction or 0}")
-    return since, offset.total_seconds(), fraction is not None
+    duration_s, service_time_s = durations(rest) if rest else (NOT_SAID, NOT_SAID)
+    method, path = request_line(request)
+    return Entry(*moment, method, path, b"" if status == b"-" else status, agent or b"", duration_s, service_time_s)
 
 
-@lru_cache(maxsize=4096)
-def request_line(request: bytes) -> tuple[bytes, bytes]:
-    """POST and /score of `POST /score?x=1 HTTP/1.1` and of `POST http://host/score HTTP/1.1`; a broken one has none."""
-    parts = request.split(b" ", 2)
-    if len(parts) < 2:
-        return b"", b""
-    return parts[0], path_of(parts[1])
+SERVICE_TIME_OF = "the duration of the whole request on the line (or upstream_response_time, where there is one)"
 
 
-def path_of(target: bytes) -> bytes:
-    """A target without host and query."""
-    target = target.partition(b"?")[0]
-    if target.startswith((b"http://", b"https://")):
-        target = b"/" + target.split(b"/", 3)[3] if target.count(b"/") > 2 else b"/"
-    return target
-
-
-FORM = LogForm(name="common log format", parse=parse, stamps=None)
-
-
-def _recognises(sample: Sample) -> bool:
-    return any(parse(line) for line in sample.lines)
+def form(stamps: Stamps | None, parse: Parse) -> LogForm:
+    return LogForm(name="common log format", parse=parse, stamps=stamps, service_time_of=SERVICE_TIME_OF)
 
 
 def _read(path: Path, options: ReadOptions) -> Recorded:
-    return read_lines(path, FORM)
+    requests = read_lines(path, form(None, parse))
+    if requests.duration_s is not None:
+        return replace(requests, stamps=Stamps.END)
+    matches = (LINE.match(line) for line in sample_of(path).lines)
+    if any(found and _WHOLE.fullmatch(found[5]) for found in matches):
+        unread = (
+            "has a whole number after the user agent, which was not read; if it is the duration in microseconds, "
+            "`format: apache` or `format: gunicorn` reads it so"
+        )
+        return replace(requests, notes=(unread,))
+    return requests
 
+
+def _read_as(stamps: Stamps, path: Path, options: ReadOptions) -> Recorded:
+    return read_lines(path, form(stamps, partial(parse, durations=in_microseconds)))
+
+
+def _recognises(sample: Sample) -> bool:
+    return holds(sample, parse)
+
+
+def _never(sample: Sample) -> bool:
+    return False
+
+
+_TAKEN = "time, method, path, status, user agent"
 
 FORMAT = Format(
     name="common_log",
-    title="Access log in the common or combined log format (nginx, Apache)",
-    sample='10.0.0.1 - - [22/Nov/2026:10:00:03 +0000] "POST /score HTTP/1.1" 200 59 "-" "curl/8.0"',
-    taken="time, method, path, status, user agent",
+    title="Access log, common or combined (nginx, Apache, gunicorn)",
+    sample='10.0.0.1 - - [22/Nov/2026:10:00:03 +0000] "POST /score HTTP/1.1" 200 59 "-" "curl/8.0" rt=0.120 urt=0.118',
+    taken=f"{_TAKEN}; after it `rt=`, `urt=`, `request_time=`, `upstream_response_time=` or decimals, in s",
     left="address, user, size, referer",
     stamps=None,
     recognises=_recognises,
     read=_read,
+)
+GUNICORN = Format(
+    name="gunicorn",
+    title="The same of gunicorn with %(D)s (only by `format`)",
+    sample='10.0.0.1 - - [22/Nov/2026:10:00:03 +0000] "POST /score HTTP/1.1" 200 59 "-" "curl/8.0" 120345',
+    taken=f"{_TAKEN}; after it the duration in us",
+    left="address, user, size, referer",
+    stamps=Stamps.END,
+    recognises=_never,
+    read=partial(_read_as, Stamps.END),
+)
+APACHE = Format(
+    name="apache",
+    title="The same of Apache, with %D or without (only by `format`)",
+    sample='10.0.0.1 - - [22/Nov/2026:10:00:03 +0000] "POST /score HTTP/1.1" 200 59 "-" "curl/8.0" 120345',
+    taken=f"{_TAKEN}; after it the duration in us",
+    left="address, user, size, referer",
+    stamps=Stamps.START,
+    recognises=_never,
+    read=partial(_read_as, Stamps.START),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,10 +15,16 @@ import numpy as np
 from planner.errors import InputError
 from planner.model import FloatArray
 from planner.reading import opened, reading
+from planner.traces.choosing import cut_text
+from planner.traces.formats.format import Sample
+from planner.traces.formats.logs.wrappers import unwrapping
 from planner.traces.records import Categories, Requests, Skipped, Stamps
 
 LONGEST_LINE = 65_536
 """Bytes. Servers refuse requests that could fill more."""
+
+MOST_FOREIGN = 0.05
+"""Of the lines. A file with more is in another format, and what was left out could be most of its requests."""
 
 NOT_SAID = math.nan
 
@@ -36,24 +43,57 @@ class Entry(NamedTuple):
     service_time_s: float = NOT_SAID
 
 
+Parse = Callable[[bytes], Entry | None]
+
+
+def _no_other(line: bytes) -> bool:
+    return False
+
+
 @dataclass(frozen=True, kw_only=True)
 class LogForm:
-    """How the lines of one format are read. name: in words, for messages. parse: a line, or None for no request."""
+    """How the lines of one format are read.
+
+    name: in words, for messages. parse: a line, or None for no request. is_other: whether a line that is no request
+    belongs in such a log all the same. service_time_of: where the service times come from, if they may hold waiting.
+    """
 
     name: str
-    parse: Callable[[bytes], Entry | None]
+    parse: Parse
     stamps: Stamps | None
+    is_other: Callable[[bytes], bool] = _no_other
     service_time_of: str = ""
 
 
+def holds(sample: Sample, parse: Parse) -> bool:
+    """Whether some line of a sample is a request."""
+    strip = unwrapping(sample.lines)
+    return any(parse(strip(line)) for line in sample.lines if len(line) <= LONGEST_LINE)
+
+
 def read_lines(path: Path, form: LogForm) -> Requests:
-    """Every request of a log."""
+    """Every request of a log. Lines that hold none are counted; too many are refused, with the first."""
     reader = _Reader(form)
     with reading(path, str(path)), opened(path) as file:
+        first = [line for _ in range(8) if (line := file.readline(LONGEST_LINE + 1))]
+        strip = unwrapping(first)
+        for line in first:
+            reader.take(strip(line))
         while line := file.readline(LONGEST_LINE + 1):
-            reader.take(line)
+            reader.take(strip(line))
     reader.check(path)
     return reader.requests()
+
+
+_OF_SERVERS = re.compile(
+    rb"[IWEF]\d{4} \d\d:\d\d:\d\d\.\d+ +\d+ [\w.-]+:\d+\]"  # klog, as controllers of Kubernetes write
+    rb"|\d{4}/\d\d/\d\d \d\d:\d\d:\d\d \[[a-z]+\] \d+#\d+:"  # nginx's error log
+    rb"|\[[A-Z][a-z]{2} [A-Z][a-z]{2} \d\d \d\d:\d\d:\d\d\.\d+ \d{4}\] \[[\w:]+\]"  # Apache's error log
+    rb"|\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [-+]\d{4}\] \[\d+\] \[[A-Z]+\]"  # gunicorn's error log
+    rb"|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [A-Z] \[\d+\] [\w.]+ - "  # the scoring server of Azure ML
+    rb"|-+\s*$|#"
+)
+"""Lines that servers write between those of their requests."""
 
 
 @dataclass
@@ -78,7 +118,10 @@ class _Interned:
 
 
 class _Reader:
-    """What has been read so far; a line at a time, because logs are large."""
+    """What has been read so far; a line at a time, because logs are large.
+
+    foreign: lines that are no request; unexpected: those of them that no server writes between its requests.
+    """
 
     def __init__(self, form: LogForm) -> None:
         self.form = form
@@ -86,43 +129,55 @@ class _Reader:
         self.durations_s, self.service_times_s = array("d"), array("d")
         self.methods, self.paths, self.statuses, self.agents = (_Interned() for _ in range(4))
         self.has_fractions = False
-        self.number = self.lines = self.foreign = 0
-        self.first_foreign = (0, b"")
+        self.number = self.lines = self.foreign = self.unexpected = 0
+        self.first_foreign = self.first_unexpected = self.last_unexpected = (0, b"")
 
     def take(self, line: bytes) -> None:
         self.number += 1
         entry = self.form.parse(line) if len(line) <= LONGEST_LINE else None
         if entry is None:
-            if line.strip():
-                self.lines += 1
-                self.first_foreign = self.first_foreign if self.foreign else (self.number, line)
-                self.foreign += 1
+            self._leave(line)
             return
+        stamp_s, offset_s, has_fraction, method, path, status, agent, duration_s, service_time_s = entry
         self.lines += 1
-        self.stamps_s.append(entry.stamp_s)
-        self.offsets_s.append(entry.utc_offset_s)
-        self.has_fractions |= entry.has_fraction
-        self.methods.add(entry.method)
-        self.paths.add(entry.path)
-        self.statuses.add(entry.status)
-        self.agents.add(entry.agent)
-        self.durations_s.append(entry.duration_s)
-        self.service_times_s.append(entry.service_time_s)
+        self.stamps_s.append(stamp_s)
+        self.offsets_s.append(offset_s)
+        self.has_fractions |= has_fraction
+        self.methods.add(method)
+        self.paths.add(path)
+        self.statuses.add(status)
+        self.agents.add(agent)
+        self.durations_s.append(duration_s)
+        self.service_times_s.append(service_time_s)
+
+    def _leave(self, line: bytes) -> None:
+        if not line.strip() or self.form.is_other(line):
+            return
+        here = (self.number, line)
+        self.lines += 1
+        self.first_foreign = self.first_foreign if self.foreign else here
+        self.foreign += 1
+        if not _OF_SERVERS.match(line):
+            self.first_unexpected = self.first_unexpected if self.unexpected else here
+            self.last_unexpected = here
+            self.unexpected += 1
 
     def check(self, path: Path) -> None:
-        if self.foreign:
-            number, line = self.first_foreign
+        """Raises InputError where the file is not what its form says. Its first and last line may be cut."""
+        cut = len({self.first_unexpected[0], self.last_unexpected[0]} & {1, self.number})
+        if self.unexpected - cut > MOST_FOREIGN * self.lines or (self.foreign and not self.stamps_s):
+            number, line = self.first_unexpected if self.unexpected else self.first_foreign
             raise InputError(
-                f"{path}: line {number} is not in the {self.form.name} ({line_text(line)}); "
-                f"{self.foreign} of {self.lines} lines are not (if it is a table, say `format: csv`)"
+                f"{path}: line {number} is not in the {self.form.name} ({line_text(line)}); {self.foreign} of "
+                f"{self.lines} lines are not, at most {MOST_FOREIGN:.0%} are left out (`format` names another format)"
             )
-        if not self.lines:
+        if not self.stamps_s:
             raise InputError(f"{path}: no request in the log")
 
     def requests(self) -> Requests:
         stamp_s = np.array(self.stamps_s)
         number, line = self.first_foreign
-        text = line_text(line)
+        left = Skipped(lines=self.foreign, of_lines=self.lines, first_line=number, first_text=line_text(line))
         return Requests(
             stamp_s=stamp_s,
             utc_offset_s=self.offsets_s[int(np.argmin(stamp_s))],
@@ -135,9 +190,7 @@ class _Reader:
             path=self.paths.categories(),
             status=self.statuses.categories(),
             agent=self.agents.categories(),
-            skipped=Skipped(lines=self.foreign, of_lines=self.lines, first_line=number, first_text=text)
-            if self.foreign
-            else None,
+            skipped=left if self.foreign else None,
         )
 
 
@@ -148,6 +201,4 @@ def _said(values: array[float]) -> FloatArray | None:
 
 def line_text(line: bytes) -> str:
     """A line as a message shows it, cut to 60 characters."""
-    text = " ".join(line[:200].decode("utf-8", "replace").split())
-    text = "".join(c if c.isprintable() else "?" for c in text)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return cut_text(line[:200].decode("utf-8", "replace"))
