@@ -88,6 +88,8 @@ def statuses(value: object) -> tuple[str, ...]:
 
 
 def _words(value: object) -> list[str]:
+    if isinstance(value, bool):
+        return []
     items = value if isinstance(value, list) else str(value).split(",") if isinstance(value, str | int) else []
     return [str(item).strip() for item in items if isinstance(item, str | int) and not isinstance(item, bool)]
 
@@ -149,12 +151,12 @@ def _pairs(requests: Requests) -> tuple[IntArray, list[str]]:
     for number in found:
         m, p = divmod(int(number), len(path.names) + 1)
         words = [method.names[m - 1] if m else "", path.names[p - 1] if p else "(no path)"]
-        names.append(cut_text(" ".join(word for word in words if word), 40))
+        names.append(" ".join(word for word in words if word))
     return np.asarray(numbers).reshape(-1), names
 
 
 def _shares(kinds: dict[str, int], of: int) -> str:
-    shown = [f"{name} {count:,} ({count / of:.1%})" for name, count in list(kinds.items())[:MOST_SHOWN]]
+    shown = [f"{cut_text(name, 40)} {count:,} ({count / of:.1%})" for name, count in list(kinds.items())[:MOST_SHOWN]]
     if len(kinds) > MOST_SHOWN:
         others = sum(list(kinds.values())[MOST_SHOWN:])
         shown.append(f"{len(kinds) - MOST_SHOWN} other kinds {others:,} ({others / of:.1%})")
@@ -185,7 +187,8 @@ def _about(requests: Requests, *, is_chosen: bool) -> tuple[str, ...]:
 
 def _how_to_leave_out(main: str) -> str:
     method, _, path = main.partition(" ")
-    return f"`path: {path}` (--path)" if path.startswith("/") else f"`method: {method}` (--method)"
+    by_path = path.startswith("/") and path == cut_text(path)
+    return f"`path: {path}` (--path)" if by_path else f"`method: {method}` (--method)"
 
 
 def _probes(requests: Requests) -> dict[str, int]:

@@ -87,7 +87,10 @@ def test_a_clock_time_may_stand_without_quotes_and_be_a_moment(tmp_path: Path) -
             "trace.from = 720, needs a unit, for example 250ms, 20s, 5m or 1h30m; a time of day needs quot",
         ),
         ({"path": "score"}, "trace.path = score, must be a path without a query"),
-        ({"path": "/none"}, "no request for the path /none in 3600 lines (there are POST /score 2,400 (66.7%), POST /health 1,200"),
+        (
+            {"path": "/none"},
+            "no request for the path /none in 3600 lines (there are POST /score 2,400 (66.7%), POST /he",
+        ),
         ({"bin": "60s"}, "`bin` is the width of counts, and this file holds single requests"),
         ({"format": "clf"}, "trace.format = clf, must be one of apache, aws_alb, "),
         ({"format": "csv"}, "no column time_s or timestamp in the header"),

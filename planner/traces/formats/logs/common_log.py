@@ -29,7 +29,7 @@ from functools import partial
 from pathlib import Path
 
 from planner.traces.formats.format import Format, ReadOptions, Sample, sample_of
-from planner.traces.formats.logs.lines import NOT_SAID, Entry, LogForm, Parse, holds, read_lines
+from planner.traces.formats.logs.lines import NOT_SAID, Entry, LogForm, Parse, holds, new_entry, read_lines
 from planner.traces.formats.logs.stamps import clf_moment, last_of_list, request_line, seconds
 from planner.traces.records import Recorded, Stamps
 
@@ -71,10 +71,12 @@ def parse(line: bytes, durations: Durations = of_nginx) -> Entry | None:
     moment = clf_moment(stamp)
     if moment is None:
         return None
-    duration_s, service_time_s = durations(rest) if rest else (NOT_SAID, NOT_SAID)
-    method, path = request_line(request)
-    return Entry(*moment, method, path, b"" if status == b"-" else status, agent or b"", duration_s, service_time_s)
+    status, agent = b"" if status == b"-" else status, agent or b""
+    times = durations(rest) if rest else _NO_TIMES
+    return new_entry(Entry, (*moment, *request_line(request), status, agent, *times))
 
+
+_NO_TIMES = (NOT_SAID, NOT_SAID)
 
 SERVICE_TIME_OF = "the duration of the whole request on the line (or upstream_response_time, where there is one)"
 

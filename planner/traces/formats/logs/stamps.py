@@ -26,14 +26,14 @@ _EPOCH_S = REFERENCE.timestamp()
 
 def clf_moment(stamp: bytes) -> Moment | None:
     """Of 10/Oct/2000:13:55:36 -0700, with a fraction or without."""
-    head, dot, fraction = stamp.partition(b".")
-    if dot:  # fractions would fill the cache: the second is looked up, its fraction added
-        digits, _, zone = fraction.partition(b" ")
-        if not (digits.isdigit() and len(digits) <= 9):
-            return None
-        moment = _clf(head + b" " + zone if zone else head)
-        return None if moment is None else (moment[0] + int(digits) / 10.0 ** len(digits), moment[1], True)
-    return _clf(stamp)
+    if b"." not in stamp:
+        return _clf(stamp)
+    head, _, fraction = stamp.partition(b".")  # the second is looked up, its fraction added
+    digits, _, zone = fraction.partition(b" ")
+    if not (digits.isdigit() and len(digits) <= 9):
+        return None
+    moment = _clf(head + b" " + zone if zone else head)
+    return None if moment is None else (moment[0] + int(digits) / 10.0 ** len(digits), moment[1], True)
 
 
 @lru_cache(maxsize=4096)

@@ -25,15 +25,15 @@ _PREFIXES = (
 )
 
 
-def unwrapping(lines: Sequence[bytes]) -> Strip:
-    """What takes the wrapper off each line of a file that begins with these lines."""
+def unwrapping(lines: Sequence[bytes]) -> Strip | None:
+    """What takes the wrapper off each line of a file that begins with these lines; None: there is none."""
     begun = [line for line in lines[:8] if line.strip()]
     if begun and all(_DOCKER.match(line) for line in begun):
         return _out_of_docker
     for prefix in _PREFIXES:
         if begun and all(prefix.match(line) for line in begun):
             return lambda line, prefix=prefix: prefix.sub(b"", line, count=1)  # type: ignore[misc]
-    return bytes
+    return None
 
 
 def _out_of_docker(line: bytes) -> bytes:
