@@ -14,6 +14,7 @@ import pytest
 from planner.errors import InputError
 from planner.traces.formats import FORMATS, recognise
 from planner.traces.trace_file import read_trace
+from tests.planner.traces.formats_table import PAGE, with_table
 
 LOG = (
     b'10.0.0.1 - - [22/Nov/2026:10:00:00 +0000] "POST /score HTTP/1.1" 200 12 "-" "python-requests/2.31"\n'
@@ -70,3 +71,11 @@ def test_what_is_no_recorded_traffic_is_recognised_as_none(tmp_path: Path) -> No
 
 def test_names_are_told_apart() -> None:
     assert len({known.name for known in FORMATS}) == len(FORMATS)
+
+
+def test_the_docs_show_every_format_as_the_registry_has_it() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    assert page == with_table(page), "python -m tests.planner.traces.formats_table writes it anew"
+    for known in FORMATS:
+        assert f"| `{known.name}` |" in page
+        assert "|" not in known.taken + known.left + known.title
