@@ -299,6 +299,13 @@ def test_lines_of_the_vendors_documentation(
     assert names(held.status) == ([status] if status else [])
 
 
+def test_nginx_may_write_iso_8601_in_the_brackets(tmp_path: Path) -> None:
+    line = CLF.replace("22/Nov/2026:10:00:03 +0000", "2026-11-22T11:00:03+01:00")
+    held = requests(written(tmp_path, line, line))
+    assert held.stamp_s.tolist() == [TEN_O_CLOCK_S + 3] * 2
+    assert held.utc_offset_s == 3600
+
+
 def test_w3c_fields_may_change_on_the_way_and_cloudfront_has_seconds(tmp_path: Path) -> None:
     path = written(
         tmp_path,

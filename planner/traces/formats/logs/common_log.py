@@ -30,12 +30,12 @@ from pathlib import Path
 
 from planner.traces.formats.format import Format, ReadOptions, Sample, sample_of
 from planner.traces.formats.logs.lines import NOT_SAID, Entry, LogForm, Parse, holds, new_entry, read_lines
-from planner.traces.formats.logs.stamps import clf_moment, last_of_list, request_line, seconds
+from planner.traces.formats.logs.stamps import clf_moment, iso_moment, last_of_list, request_line, seconds
 from planner.traces.records import Recorded, Stamps
 
 _QUOTED = rb'"(?:[^"\\\n]++|\\[^\n])*+"'
 LINE = re.compile(
-    rb'\S++ \S++ [^\n]+? \[([^\]\n]{26,40})\] "((?:[^"\\\n]++|\\[^\n])*+)" ([0-9]{3}|-) (?:[0-9]++|-)(?=\s|$)'
+    rb'\S++ \S++ [^\n]+? \[([^\]\n]{25,40})\] "((?:[^"\\\n]++|\\[^\n])*+)" ([0-9]{3}|-) (?:[0-9]++|-)(?=\s|$)'
     rb"(?: " + _QUOTED + rb' "((?:[^"\\\n]++|\\[^\n])*+)")?([^\n\r]*+)'
 )
 """Groups: stamp, request line, status, user agent, what follows."""
@@ -68,7 +68,7 @@ def parse(line: bytes, durations: Durations = of_nginx) -> Entry | None:
     if found is None:
         return None
     stamp, request, status, agent, rest = found.groups()
-    moment = clf_moment(stamp)
+    moment = clf_moment(stamp) or iso_moment(stamp)  # nginx may be set to write $time_iso8601 in its place
     if moment is None:
         return None
     status, agent = b"" if status == b"-" else status, agent or b""
