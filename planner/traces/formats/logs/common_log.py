@@ -33,10 +33,11 @@ from planner.traces.formats.logs.lines import NOT_SAID, Entry, LogForm, Parse, h
 from planner.traces.formats.logs.stamps import clf_moment, iso_moment, last_of_list, request_line, seconds
 from planner.traces.records import Recorded, Stamps
 
-_QUOTED = rb'"(?:[^"\\\n]++|\\[^\n])*+"'
+_INSIDE = rb'[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+'
+_QUOTED = rb'"' + _INSIDE + rb'"'
 LINE = re.compile(
-    rb'\S++ \S++ [^\n]+? \[([^\]\n]{25,40})\] "((?:[^"\\\n]++|\\[^\n])*+)" ([0-9]{3}|-) (?:[0-9]++|-)(?=\s|$)'
-    rb"(?: " + _QUOTED + rb' "((?:[^"\\\n]++|\\[^\n])*+)")?([^\n\r]*+)'
+    rb'\S++ \S++ [^\n]+? \[([^\]\n]{25,40})\] "(' + _INSIDE + rb')" ([0-9]{3}|-) (?:[0-9]++|-)(?=\s|$)'
+    rb"(?: " + _QUOTED + rb' "(' + _INSIDE + rb')")?([^\n\r]*+)'
 )
 """Groups: stamp, request line, status, user agent, what follows."""
 

@@ -152,13 +152,14 @@ class _Reader:
     def take(self, lines: Iterable[bytes]) -> bool:
         """Some thousand lines, put into columns at once, which takes a third of the time; whether there were any."""
         parse, entries, before = self.form.parse, [], self.number
+        number = before
         for number, line in enumerate(lines, before + 1):
             entry = parse(line) if len(line) <= LONGEST_LINE else None
             if entry is None:
                 self._leave(number, line)
             else:
                 entries.append(entry)
-            self.number = number
+        self.number = number
         if entries:
             self._add(entries)
         return self.number > before
