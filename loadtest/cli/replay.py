@@ -37,6 +37,11 @@ def command(
     dry_run: o.DryRunOption = False,
     retry: o.RetryOption = None,
     trace: o.TraceOption = None,
+    format_: o.FormatOption = None,
+    path: o.PathOption = None,
+    method: o.MethodOption = None,
+    status: o.StatusOption = None,
+    stamps: o.StampsOption = None,
     from_: o.FromOption = None,
     for_: o.ForOption = None,
     rate_scale: o.RateScaleOption = None,
@@ -92,7 +97,18 @@ def command(
         initial_replicas=initial_replicas,
         duration=duration,
         seed=seed,
-        others=o.traffic_overrides(trace, from_, for_, rate_scale, time_scale),
+        others=o.traffic_overrides(
+            trace,
+            format_=format_,
+            path=path,
+            method=method,
+            status=status,
+            stamps=stamps,
+            from_=from_,
+            for_=for_,
+            rate_scale=rate_scale,
+            time_scale=time_scale,
+        ),
     )
     if dry_run:
         show_dry_run(plan, output)

@@ -30,6 +30,33 @@ TraceOption = Annotated[
         rich_help_panel=_WHAT,
     ),
 ]
+FormatOption = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        metavar="NAME",
+        help="What the trace is, such as ingress_nginx, where its content does not show it.",
+        rich_help_panel=_WHAT,
+    ),
+]
+PathOption = Annotated[
+    str | None,
+    typer.Option("--path", metavar="PATH", help="Of a log, only requests for this path.", rich_help_panel=_WHAT),
+]
+MethodOption = Annotated[
+    str | None,
+    typer.Option("--method", metavar="METHOD", help="Of a log, only such requests: POST.", rich_help_panel=_WHAT),
+]
+StatusOption = Annotated[
+    str | None,
+    typer.Option("--status", metavar="STATUS", help="Of a log, only these: 200, or 2xx.", rich_help_panel=_WHAT),
+]
+StampsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--stamps", metavar="start|end", help="Which moment of a request its stamp names.", rich_help_panel=_WHAT
+    ),
+]
 FromOption = Annotated[
     str | None,
     typer.Option("--from", metavar="TIME", help="Where the part begins: 12:00, or 10m in.", rich_help_panel=_WHAT),
@@ -158,13 +185,11 @@ JunitOption = Annotated[
 ]
 
 
-def traffic_overrides(
-    trace: Path | None, from_: str | None, for_: str | None, rate_scale: str | None, time_scale: str | None
-) -> dict[str, object]:
-    """The scenario's overrides that the options of this group ask for."""
-    given: dict[str, object] = {"file": None if trace is None else str(trace.absolute()), "from": from_, "for": for_}
-    given |= {"rate_scale": rate_scale, "time_scale": time_scale}
-    return {f"trace.{name}": value for name, value in given.items() if value is not None}
+def traffic_overrides(trace: Path | None, **given: str | None) -> dict[str, object]:
+    """The scenario's overrides that the options of this group ask for. given: key of a trace -> value."""
+    values: dict[str, object] = {"file": None if trace is None else str(trace.absolute())}
+    values |= {name.rstrip("_"): value for name, value in given.items()}
+    return {f"trace.{name}": value for name, value in values.items() if value is not None}
 
 
 def read_address(text: str, option: str, *, least_port: int = 1) -> tuple[str, int]:

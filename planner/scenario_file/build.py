@@ -15,6 +15,7 @@ from planner.scenario_file.bounds import check_deployment, check_traffic
 from planner.scenario_file.deployment import read_deployment
 from planner.scenario_file.intervals import at_mid, uncertain_inputs
 from planner.scenario_file.problems import Problems
+from planner.scenario_file.provenance import service_warnings
 from planner.scenario_file.request import read_request
 from planner.scenario_file.times import distribution, from_trace, is_from_trace
 from planner.scenario_file.traffic import Traffic, read_traffic
@@ -69,8 +70,22 @@ def build(document: dict[str, Any], source: str, folder: Path, overridden: tuple
         slo=slo,
         request=request,
         seed=form.seed,
-        warnings=(*warnings, *traffic.warnings, *((MID_WARNING,) if uncertain else ())),
+        warnings=(
+            *warnings,
+            *traffic.warnings,
+            *_about_service(form, traffic, service_time, source),
+            *((MID_WARNING,) if uncertain else ()),
+        ),
         uncertain=uncertain,
+    )
+
+
+def _about_service(form: Any, traffic: Traffic, service_time: ServiceTime, source: str) -> tuple[str, ...]:
+    if traffic.trace is None or traffic.duration_s is None:
+        return ()
+    chosen = form.traffic.arrivals.trace
+    return tuple(
+        f"{source}: {text}" for text in service_warnings(traffic.trace, chosen, traffic.duration_s, service_time)
     )
 
 

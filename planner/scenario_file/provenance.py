@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from planner.trace import JITTER_S, Trace
+import numpy as np
+
+from planner.service import FromTrace, ServiceTime
+from planner.traces.choosing import Wanted
+from planner.traces.playing import JITTER_S, Trace
 
 
 def made(whole: Trace, played: Trace, from_s: float, end_s: float, chosen: Any, seed: int) -> str:
     """One sentence: 612 requests of access.log from 12:00:00 for 600 s, whole-second stamps spread ... by seed 7."""
     length_s = end_s / chosen.time_scale
     where = f"from second {from_s:.9g}" if whole.clock is None else f"from {whole.clock.shown(from_s)}"
-    path = "" if chosen.path is None else f" for {chosen.path}"
-    parts = [f"{len(played):,} requests{path} of {whole.source} {where} for {length_s:.9g} s"]
+    wanted = str(Wanted(path=chosen.path, methods=chosen.method, statuses=chosen.status))
+    of = f" for {wanted}" if wanted else ""
+    parts = [f"{len(played):,} requests{of} of {whole.source} {where} for {length_s:.9g} s"]
+    parts += ["each at its stamp less its duration"] if whole.lead_s is not None else []
     parts += [text for text in (_spreading(whole, played, chosen, seed),) if text]
     if chosen.rate_scale < 1:
         parts.append(f"each kept with probability {chosen.rate_scale:g} by seed {seed}")
@@ -35,6 +41,48 @@ def spreading_warning(whole: Trace, played: Trace, chosen: Any) -> str | None:
     how = "spread inside their second" if played.spread else "all at the start of their second"
     even = " at regular distances" if played.spread and chosen.spread == "even" else ""
     return f"{chosen.file} has stamps of whole seconds, played {how}{even}"
+
+
+def service_warnings(played: Trace, chosen: Any, duration_s: float, service_time: ServiceTime) -> tuple[str, ...]:
+    """What stamps and durations of a log mean for the service times that a scenario plays it with."""
+    said = [_late_stamps(played, duration_s / len(played), service_time)]
+    if isinstance(service_time, FromTrace) and service_time.source == "trace":
+        said += [_waiting(played), _unstated(played)]
+    return tuple(f"{chosen.file}: {text}" for text in said if text)
+
+
+def _late_stamps(played: Trace, gap_s: float, service_time: ServiceTime) -> str:
+    """What stamps at the end of requests of unknown duration do to the arrivals, where service is long."""
+    if not played.has_late_stamps or service_time.mean_s < gap_s:
+        return ""
+    mean_s = service_time.mean_s
+    return (
+        f"its stamps may name the end of a request (as of nginx and gunicorn), and no duration is read, so that each "
+        f"stamp is played as an arrival. With this service time those come too late by {mean_s:.3g} s on average, "
+        f"with a standard deviation of {mean_s * service_time.cv:.3g} s, against {gap_s:.3g} s between "
+        "requests: bursts are flattened, and 503s may be far too few. Log the duration ($request_time), or give "
+        "`stamps: start` if the stamps name arrivals"
+    )
+
+
+def _waiting(played: Trace) -> str:
+    """What service times that were measured from outside may hold."""
+    if not played.service_time_of:
+        return ""
+    return (
+        f"the service times are {played.service_time_of}. Where requests waited behind that point, their wait is in "
+        "it, and the simulation lets them wait once more: take them from a quiet time"
+    )
+
+
+def _unstated(played: Trace) -> str:
+    silent = 0 if played.service_time_s is None else int(np.isnan(played.service_time_s).sum())
+    if not silent:
+        return ""
+    return (
+        f"{silent:,} of {len(played):,} requests state no service time; each has that of the last request before it "
+        "that states one"
+    )
 
 
 def _spreading(whole: Trace, played: Trace, chosen: Any, seed: int) -> str:

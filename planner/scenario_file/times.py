@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 
 from planner.errors import InputError
+from planner.model import FloatArray
 from planner.scenario_file import schema
 from planner.scenario_file.problems import Problems
 from planner.service import Deterministic, Distribution, Empirical, Exponential, FromTrace, Gamma, Lognormal
-from planner.trace import Trace, read_column
+from planner.traces.playing import Trace
+from planner.traces.trace_file import read_column
 from planner.units import LONGEST_S
 
 
@@ -66,7 +68,8 @@ def from_trace(form: Any, trace: Trace, problems: Problems) -> FromTrace | None:
     """Each request's service time, from its own column or from its tokens."""
     if form == "trace":
         measured = _column(trace, "service_time_s", problems)
-        return None if measured is None else FromTrace(measured, "trace")
+        times_s = None if measured is None else _filled(measured, trace.source, problems)
+        return None if times_s is None else FromTrace(times_s, "trace")
     context = _column(trace, "context_tokens", problems)
     generated = _column(trace, "generated_tokens", problems)
     if context is None or generated is None:
@@ -78,6 +81,22 @@ def from_trace(form: Any, trace: Trace, problems: Problems) -> FromTrace | None:
         problems.about(("service_time",), f"gives a request {times_s.max():g} s, must be at most {LONGEST_S:g} s")
         return None
     return FromTrace(times_s, "tokens")
+
+
+def _filled(measured_s: FloatArray, source: str, problems: Problems) -> FloatArray | None:
+    """Service times in order of arrival; a request that states none has that of the last one before it that does.
+
+    Such requests were rejected, or never reached a server. None where they are the most.
+    """
+    stated = np.flatnonzero(~np.isnan(measured_s))
+    if len(stated) == len(measured_s):
+        return measured_s
+    if len(stated) < len(measured_s) / 2:
+        said = f"only {len(stated):,} of the {len(measured_s):,} requests played from {source} state one"
+        problems.about(("service_time",), f"{said}; give a distribution")
+        return None
+    before = np.searchsorted(stated, np.arange(len(measured_s)), side="right") - 1
+    return np.asarray(measured_s[stated[np.maximum(before, 0)]])
 
 
 def _column(trace: Trace, name: str, problems: Problems) -> Any:

@@ -7,16 +7,26 @@ from typing import Literal
 from pydantic import Field
 
 from planner.scenario_file.interval_form import UncertainScale
-from planner.scenario_file.values import PositiveTraceSeconds, Scale, Strict, TraceStart, UrlPath
+from planner.scenario_file.values import (
+    Methods,
+    PositiveTraceSeconds,
+    Scale,
+    Statuses,
+    Strict,
+    TraceFormat,
+    TraceStart,
+    UrlPath,
+)
 
 
 class TraceSlice(Strict):
     file: str = Field(description="CSV, Parquet or access log (.log); a relative path is relative to this file.")
-    format: Literal["csv", "parquet", "common_log"] | None = Field(
-        None, description="Default: by the file's ending; .log, .clf and .txt are access logs, also in .gz."
-    )
-    path: UrlPath | None = Field(
-        None, description="Of an access log, only requests for exactly this path, the query left out."
+    format: TraceFormat | None = Field(None, description="Default: found in the file's content.")
+    path: UrlPath | None = Field(None, description="Of a log, only requests for exactly this path, the query left out.")
+    method: Methods | None = Field(None, description="Of a log, only requests with this method, or with one of these.")
+    status: Statuses | None = Field(None, description="Of a log, only requests with this status, or with one of these.")
+    stamps: Literal["start", "end"] | None = Field(
+        None, description="Which moment of a request its stamp names. Default: as the format has it."
     )
     from_: TraceStart = Field(
         0.0,

@@ -17,7 +17,10 @@ from planner.rates import RateProfile
 from planner.scenario_file import schema
 from planner.scenario_file.problems import Problems, dotted
 from planner.scenario_file.provenance import made, spreading_warning
-from planner.trace import Trace, play, read_trace
+from planner.traces.choosing import Wanted
+from planner.traces.playing import Trace, play
+from planner.traces.records import Stamps
+from planner.traces.trace_file import read_trace
 from planner.units import not_too_long
 
 
@@ -145,14 +148,19 @@ def _recorded(form: Any, chosen: Any, problems: Problems, folder: Path) -> Traff
     arrivals = Recorded(
         times_s,
         trace.source,
-        _start_of_second(times_s, from_s, chosen) if trace.spread and trace.bin_s == 1 else None,
+        _start_of_second(times_s, from_s, chosen) if _is_spread_in_its_second(trace) else None,
         payload=trace.payload,
         made=made(whole, trace, from_s, end_s, chosen, form.seed),
         file_sha256=trace.sha256,
     )
-    warning = spreading_warning(whole, trace, chosen)
-    warnings = () if warning is None else (f"{problems.source}: {warning}",)
+    said = (*(f"{chosen.file}: {note}" for note in whole.notes), spreading_warning(whole, trace, chosen))
+    warnings = tuple(f"{problems.source}: {warning}" for warning in said if warning is not None)
     return Traffic(end_s, arrivals, trace, is_trace=True, warnings=warnings)
+
+
+def _is_spread_in_its_second(trace: Trace) -> bool:
+    """Whether the start of its second is where a request may also have come: not where its end has the stamp."""
+    return trace.spread and trace.bin_s == 1 and trace.lead_s is None
 
 
 def _natural_end_s(whole: Trace, trace: Trace, from_s: float, chosen: Any) -> float:
@@ -181,7 +189,9 @@ def _start_of_second(times_s: FloatArray, from_s: float, chosen: Any) -> FloatAr
 def _read(chosen: Any, problems: Problems, folder: Path) -> Trace | None:
     path = ("traffic", "arrivals", "trace")
     try:
-        trace = read_trace(folder / chosen.file, form=chosen.format, url_path=chosen.path, bin_s=chosen.bin)
+        wanted = Wanted(path=chosen.path, methods=chosen.method, statuses=chosen.status)
+        stamps = None if chosen.stamps is None else Stamps(chosen.stamps)
+        trace = read_trace(folder / chosen.file, form=chosen.format, bin_s=chosen.bin, wanted=wanted, stamps=stamps)
     except InputError as error:
         problems.of_file((*path, "file"), error)
         return None

@@ -7,10 +7,11 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, PlainValidator, WithJsonSchema
 
 from planner import units
-from planner.access_log import url_path
 from planner.azureml import Setting
 from planner.clock import ClockTime, start
 from planner.rates import LARGEST_RATE_RPS
+from planner.traces.choosing import methods, statuses, url_path
+from planner.traces.formats import FORMATS, format_name
 
 
 class Strict(BaseModel):
@@ -42,6 +43,28 @@ TraceStart = Annotated[
 ]
 UrlPath = Annotated[
     str, PlainValidator(url_path), WithJsonSchema({"type": "string", "pattern": r"^/[^\s?]*$", "examples": ["/score"]})
+]
+_ONE_OR_MORE: dict[str, Any] = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+Methods = Annotated[
+    tuple[str, ...], PlainValidator(methods), WithJsonSchema(_ONE_OR_MORE | {"examples": ["POST", ["POST", "PUT"]]})
+]
+Statuses = Annotated[
+    tuple[str, ...],
+    PlainValidator(statuses),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": ["string", "integer"]},
+                {"type": "array", "items": {"type": ["string", "integer"]}},
+            ],
+            "examples": [200, "5xx", [200, 503]],
+        }
+    ),
+]
+TraceFormat = Annotated[
+    str,
+    PlainValidator(format_name),
+    WithJsonSchema({"type": "string", "enum": sorted(known.name for known in FORMATS)}),
 ]
 PositiveTraceSeconds = Annotated[
     float, PlainValidator(lambda value: units.above_zero(units.unbounded_seconds(value))), WithJsonSchema(_DURATION)

@@ -59,7 +59,9 @@ def test_an_access_log_sliced_by_the_clock(tmp_path: Path) -> None:
         "1,200 requests for /score of access.log from 2026-07-14 12:00:00+01:00 for 600 s, "
         "whole-second stamps spread inside their second, uniformly by seed 20261122"
     )
-    assert "access.log has stamps of whole seconds, played spread inside their second" in scenario.warnings[0]
+    left_out, spread = scenario.warnings
+    assert "2,400 of 3,600 requests are played (/score); left out: POST /health 1,200 (33.3%)" in left_out
+    assert "access.log has stamps of whole seconds, played spread inside their second" in spread
     assert len(arrivals.file_sha256) == 64
 
 
@@ -85,9 +87,12 @@ def test_a_clock_time_may_stand_without_quotes_and_be_a_moment(tmp_path: Path) -
             "trace.from = 720, needs a unit, for example 250ms, 20s, 5m or 1h30m; a time of day needs quot",
         ),
         ({"path": "score"}, "trace.path = score, must be a path without a query"),
-        ({"path": "/none"}, "no request for the path /none in 3600 lines (there are /health, /score)"),
-        ({"bin": "60s"}, "an access log has no counts"),
-        ({"format": "clf"}, "trace.format = clf, must be csv, parquet or common_log"),
+        (
+            {"path": "/none"},
+            "no request for the path /none in 3600 lines (there are POST /score 2,400 (66.7%), POST /he",
+        ),
+        ({"bin": "60s"}, "`bin` is the width of counts, and this file holds single requests"),
+        ({"format": "clf"}, "trace.format = clf, must be one of apache, aws_alb, "),
         ({"format": "csv"}, "no column time_s or timestamp in the header"),
         ({"spread": "random"}, "trace.spread = random, must be uniform or even"),
     ],

@@ -18,7 +18,7 @@ from planner.draws import LARGEST_BLOCK, Stream, block_size
 from planner.model import FloatArray
 from planner.rates import RateProfile
 from planner.service import Distribution, Empirical, Exponential, Gamma, Lognormal, Scaled
-from planner.trace import JITTER_S, Trace, play
+from planner.traces.playing import JITTER_S, Trace, play
 from planner.workload import drawn, first_draws
 from tests.statistical.exact_laws import CopiedLaw, Law, MarkovLaw, RenewalLaw
 from tests.statistical.process_checks import (

@@ -17,7 +17,7 @@ import pytest
 from planner.arrivals import Recorded
 from planner.draws import Stream
 from planner.service import Exponential
-from planner.trace import Trace, play
+from planner.traces.playing import Trace, play
 from planner.workload import first_draws
 from tests.statistical.exact_laws import RenewalLaw
 from tests.statistical.known_defects import DEFECTS, table

@@ -8,13 +8,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from planner.access_log import LONGEST_LINE, read_access_log, url_path
 from planner.errors import InputError
-from planner.trace import play, read_trace
+from planner.traces.choosing import Wanted, url_path
+from planner.traces.formats.logs.common_log import form, parse
+from planner.traces.formats.logs.lines import LONGEST_LINE, read_lines
+from planner.traces.playing import play
+from planner.traces.records import Requests
+from planner.traces.trace_file import read_trace
 
 STAMP = "[10/Oct/2000:13:55:36 -0700]"
 PLAIN = f'127.0.0.1 - frank {STAMP} "GET /apache_pb.gif HTTP/1.0" 200 2326'
 COMBINED = f'{PLAIN} "http://www.example.com/start.html" "Mozilla/4.08 [en] (Win98; I ;Nav)"'
+
+
+def read_access_log(path: Path) -> Requests:
+    return read_lines(path, form(None, parse))
 
 
 def written(folder: Path, *lines: str, name: str = "access.log") -> Path:
@@ -44,9 +52,9 @@ def written(folder: Path, *lines: str, name: str = "access.log") -> Path:
 )
 def test_lines_as_apache_and_nginx_write_them(tmp_path: Path, line: str) -> None:
     log = read_access_log(written(tmp_path, line, ""))
-    assert len(log.times_s) == 1
+    assert len(log) == 1
     assert log.utc_offset_s == -7 * 3600
-    assert log.has_whole_seconds
+    assert log.resolution_s == 1
 
 
 def test_times_are_told_apart_by_their_offset_and_sorted(tmp_path: Path) -> None:
@@ -69,11 +77,11 @@ def test_stamps_are_cut_to_seconds_unless_a_line_has_a_fraction(tmp_path: Path) 
 def test_the_path_filter_is_exact_and_leaves_the_query_out(tmp_path: Path) -> None:
     targets = ("/score", "/score?v=1", "http://host/score?v=2", "/score/", "/scores", "/", "http://host")
     path = written(tmp_path, *(f'h - - {STAMP} "POST {target} HTTP/1.1" 200 1' for target in targets))
-    assert len(read_access_log(path).times_s) == 7
-    assert len(read_access_log(path, "/score").times_s) == 3
-    assert len(read_access_log(path, "/").times_s) == 2
-    with pytest.raises(InputError, match=r"no request for the path /other in 7 lines \(there are /score, /score/"):
-        read_access_log(path, "/other")
+    assert len(read_trace(path)) == 7
+    assert len(read_trace(path, wanted=Wanted(path="/score"))) == 3
+    assert len(read_trace(path, wanted=Wanted(path="/"))) == 2
+    with pytest.raises(InputError, match=r"no request for the path /other in 7 lines \(there are POST /score 3 "):
+        read_trace(path, wanted=Wanted(path="/other"))
 
 
 @pytest.mark.parametrize("bad", ["score", "/score?x=1", "/a b", "", 7])
@@ -103,7 +111,7 @@ def test_a_line_of_another_form_is_named_with_how_many_there_are(tmp_path: Path,
     with pytest.raises(InputError) as raised:
         read_access_log(path)
     assert str(raised.value).startswith(f"{path}: line 3 is not in the common log format (")
-    assert " lines are not (if it is a table, say `format: csv`)" in str(raised.value)
+    assert " lines are not, at most 5% are left out (`format` names another format)" in str(raised.value)
     if len(bad) < LONGEST_LINE:
         assert "; 2 of 4 lines are not" in str(raised.value)
 
@@ -129,7 +137,7 @@ def test_endings_formats_and_compression(tmp_path: Path) -> None:
     (tmp_path / "none.log.gz").write_bytes(b"not compressed")
     for name, message in (
         ("cut.csv.gz", "ends in the middle"),
-        ("none.log.gz", "cannot be read"),
+        ("none.log.gz", "line 1 is not in the common log format"),
         ("no.log", "no such"),
     ):
         with pytest.raises(InputError, match=message):
@@ -140,9 +148,9 @@ def test_endings_formats_and_compression(tmp_path: Path) -> None:
 
 def test_what_belongs_to_another_kind_of_file_is_refused(tmp_path: Path) -> None:
     table, log = written(tmp_path, "time_s", "1", name="t.csv"), written(tmp_path, PLAIN)
-    with pytest.raises(InputError, match="only an access log has a `path`"):
-        read_trace(table, url_path="/score")
-    with pytest.raises(InputError, match="an access log has no counts"):
+    with pytest.raises(InputError, match="does not say the `path` of its requests"):
+        read_trace(table, wanted=Wanted(path="/score"))
+    with pytest.raises(InputError, match="`bin` is the width of counts"):
         read_trace(log, bin_s=60.0)
     with pytest.raises(InputError, match="`bin` is the width of counts"):
         read_trace(table, bin_s=60.0)

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from planner.errors import InputError
-from planner.trace import MOST_REQUESTS, Trace, play, read_trace
+from planner.traces.playing import MOST_REQUESTS, Trace, play
+from planner.traces.trace_file import read_trace
 
 
 def written(folder: Path, text: str) -> Path:

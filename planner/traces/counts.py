@@ -3,34 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from planner.columns import Columns, whole_count
 from planner.errors import InputError
-from planner.model import FloatArray, IntArray
+from planner.model import FloatArray
+from planner.traces.columns import Columns, whole_count
+from planner.traces.records import Counts
 
 COUNT_COLUMN = "requests"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Counts:
-    """In order of time. start_s: of each bin, from the first one's, whole multiples of bin_s; requests: shape (n,).
-
-    first_s: the first stamp, on the file's own axis; is_derived: bin_s was not given but found in the stamps.
-    """
-
-    first_s: float
-    start_s: FloatArray
-    requests: IntArray
-    bin_s: float
-    is_derived: bool
-
-
 def read_counts(columns: Columns, time_name: str, parse: Callable[[Any], float], bin_s: float | None) -> Counts:
-    """The counts of a file whose columns are read. Stamps that lie on no lattice of bins are refused."""
+    """The counts of a file whose columns are read, without a clock. Stamps on no lattice of bins are refused."""
     stamps = columns.floats(time_name, parse)
     requests = columns.floats(COUNT_COLUMN, whole_count).astype(np.int64)
     if not requests.any():
@@ -52,6 +38,7 @@ def read_counts(columns: Columns, time_name: str, parse: Callable[[Any], float],
         requests=requests[order],
         bin_s=width_s,
         is_derived=bin_s is None,
+        utc_offset_s=None,
     )
 
 

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planner.columns import read_columns
 from planner.errors import InputError
 from planner.scenario_file.files import shipped_folder
-from planner.trace import Trace, play, read_column, read_trace
+from planner.traces.columns import read_columns
+from planner.traces.playing import Trace, play
+from planner.traces.trace_file import read_column, read_trace
 
 
 def written(folder: Path, text: str, name: str = "trace.csv") -> Path:
@@ -167,13 +168,15 @@ def test_files_that_are_none(tmp_path: Path) -> None:
         ("a\0b", "embedded null byte"),
         ("\ud800", "surrogates not allowed"),
         ("binary.csv", "not a text file"),
-        ("not.parquet", "not a Parquet file"),
         ("twice.parquet", "the header has the column time_s twice"),
         ("late.parquet", "column timestamp cannot be read"),
         ("pipe.csv", "is a pipe or a device"),
     ):
         with pytest.raises(InputError, match=message):
             read_trace(tmp_path / name)
+    with pytest.raises(InputError, match="not a Parquet file"):
+        read_trace(tmp_path / "not.parquet", form="parquet")
+    assert len(read_trace(tmp_path / "not.parquet")) == 1  # its content is a table in CSV, whatever its name
 
 
 def test_one_column_of_times(tmp_path: Path) -> None:

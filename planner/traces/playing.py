@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from planner.clock import Clock
-from planner.columns import ObjectArray
 from planner.draws import LARGEST_BLOCK, Stream, block_generator
 from planner.errors import InputError
 from planner.model import FloatArray, IntArray
+from planner.traces.columns import ObjectArray
 
 MOST_REQUESTS = 10_000_000
 """Of a played trace: all of them are held in memory, in several columns."""
@@ -28,11 +28,15 @@ class Trace:
 
     All columns have length n; a column that the file does not have is None. has_cut_stamps: the file's stamps stand for
     a bin of bin_s seconds that starts there (those cut to whole seconds: 1 s); spread: they have been spread inside it.
+    lead_s: how long before its stamp each request came, where the stamps name its end; times_s is less it already.
     counts: requests of each row, which then is a bin; is_derived: its width was found in the stamps. clock: what the
-    clock showed at 0, if the file has timestamps. sha256: of the file's bytes.
+    clock showed at 0, if the file has timestamps. sha256: of the file's bytes. has_late_stamps: the stamps name, or may
+    name, the end of requests whose duration the file does not say. service_time_of: what its service times were
+    read from, where they may hold waiting too. notes: sentences about the file for its user.
     """
 
     times_s: FloatArray
+    lead_s: FloatArray | None = None
     service_time_s: FloatArray | None = None
     context_tokens: FloatArray | None = None
     generated_tokens: FloatArray | None = None
@@ -45,6 +49,9 @@ class Trace:
     spread: bool = False
     clock: Clock | None = None
     sha256: str = ""
+    has_late_stamps: bool = False
+    service_time_of: str = ""
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.times_s)
@@ -56,7 +63,7 @@ class Trace:
 
     def rows(self, index: Any) -> Trace:
         """The trace of some rows, in the order of `index`."""
-        names = ("times_s", "service_time_s", "context_tokens", "generated_tokens", "payload", "counts")
+        names = ("times_s", "lead_s", "service_time_s", "context_tokens", "generated_tokens", "payload", "counts")
         columns: dict[str, Any] = {name: getattr(self, name) for name in names}
         taken: dict[str, Any] = {name: None if c is None else c[index] for name, c in columns.items()}
         return replace(self, **taken)
@@ -94,15 +101,16 @@ def play(
     slice of the same trace with the same seed agrees where both overlap.
     """
     end_s = math.inf if for_s is None else from_s + for_s
-    place = None
+    place, starts_s = None, trace.times_s
     if trace.counts is not None:
         trace, place = _counted(trace, from_s, end_s, rate_scale, seed)
+        starts_s = trace.times_s
         rate_scale = 1.0
     elif spread and trace.has_cut_stamps:
-        trace = replace(trace, times_s=np.round(trace.times_s / trace.bin_s) * trace.bin_s)
+        starts_s = _starts_of_bins(trace)
         place = _uniforms(seed, _Purpose.SPREAD, np.arange(len(trace)))
     if spread and place is not None:
-        trace = _spread(trace, _regular(trace.times_s) if even else place)
+        trace = _spread(trace, starts_s, _regular(starts_s) if even else place)
     row = np.arange(len(trace))
     inside = (trace.times_s >= from_s) & (trace.times_s < end_s)
     played, row = trace.rows(inside), row[inside]
@@ -145,17 +153,28 @@ def _counted(trace: Trace, from_s: float, end_s: float, rate_scale: float, seed:
     return replace(trace.rows(chosen[order]), counts=None), np.concatenate(places)[order]
 
 
-def _spread(trace: Trace, place: FloatArray) -> Trace:
-    """Each request at its place, from 0 to 1, inside the bin at whose start it stands."""
-    next_bin = np.nextafter(trace.times_s + trace.bin_s, -math.inf)  # a sum may round up to it
-    return replace(trace, times_s=np.minimum(trace.times_s + trace.bin_s * place, next_bin), spread=True)
+def _starts_of_bins(trace: Trace) -> FloatArray:
+    """Where the bin of each stamp starts; the request itself may have come long before."""
+    stamps_s = trace.times_s if trace.lead_s is None else trace.times_s + trace.lead_s
+    return np.asarray(np.round(stamps_s / trace.bin_s) * trace.bin_s)
+
+
+def _spread(trace: Trace, starts_s: FloatArray, place: FloatArray) -> Trace:
+    """Each stamp at its place, from 0 to 1, inside its bin, and each request as long before it as it came."""
+    next_bin = np.nextafter(starts_s + trace.bin_s, -math.inf)  # a sum may round up to it
+    times_s = np.minimum(starts_s + trace.bin_s * place, next_bin)
+    return replace(trace, times_s=times_s if trace.lead_s is None else times_s - trace.lead_s, spread=True)
 
 
 def _regular(starts_s: FloatArray) -> FloatArray:
-    """Places at regular distances for the requests of each bin: (i + 1/2) / n. starts_s: sorted."""
-    first = np.searchsorted(starts_s, starts_s, side="left")
-    n = np.searchsorted(starts_s, starts_s, side="right") - first
-    return np.asarray((np.arange(len(starts_s)) - first + 0.5) / n)
+    """Places at regular distances for the requests of each bin, in their order: (i + 1/2) / n."""
+    order = np.argsort(starts_s, kind="stable")
+    inorder = starts_s[order]
+    first = np.searchsorted(inorder, inorder, side="left")
+    n = np.searchsorted(inorder, inorder, side="right") - first
+    place = np.empty(len(starts_s))
+    place[order] = (np.arange(len(starts_s)) - first + 0.5) / n
+    return place
 
 
 def _scaled(played: Trace, row: IntArray, rate_scale: float, seed: int, length_s: float | None) -> Trace:

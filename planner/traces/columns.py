@@ -16,7 +16,7 @@ import numpy as np
 from planner.clock import REFERENCE
 from planner.errors import InputError
 from planner.model import FloatArray
-from planner.reading import ending, opened, reading
+from planner.reading import opened, reading
 from planner.units import not_too_long
 
 
@@ -63,11 +63,24 @@ class Columns:
 ObjectArray = np.ndarray[Any, np.dtype[np.object_]]
 
 
-def read_columns(path: Path, wanted: list[tuple[str, ...]] | None, form: str | None = None) -> Columns:
-    """form: csv or parquet, where the file's ending does not say it."""
-    parquet = form == "parquet" or (form is None and ending(path) in (".parquet", ".pq"))
+def read_columns(path: Path, wanted: list[tuple[str, ...]] | None) -> Columns:
+    """The wanted columns of a CSV or Parquet file, told apart by content; None: all of them."""
     with reading(path, str(path)):
-        return _parquet(path, wanted) if parquet else _csv(path, wanted)
+        with opened(path) as file:
+            is_parquet = file.read(4) == b"PAR1"
+        return _parquet(path, wanted) if is_parquet else _csv(path, wanted)
+
+
+def csv_columns(path: Path, wanted: list[tuple[str, ...]] | None) -> Columns:
+    """The same of a CSV file."""
+    with reading(path, str(path)):
+        return _csv(path, wanted)
+
+
+def parquet_columns(path: Path, wanted: list[tuple[str, ...]] | None) -> Columns:
+    """The same of a Parquet file."""
+    with reading(path, str(path)):
+        return _parquet(path, wanted)
 
 
 def _csv(path: Path, wanted: list[tuple[str, ...]] | None) -> Columns:

@@ -1,0 +1,1 @@
+"""Recorded traffic: formats of files, what they hold, and playing a part of it."""

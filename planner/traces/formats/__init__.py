@@ -1,0 +1,60 @@
+"""Every format of recorded traffic that is read; docs/traces.md shows them, CONTRIBUTING.md says how to add one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from planner.traces.formats.format import Format, Sample, sample_of
+from planner.traces.formats.logs import (
+    alb,
+    azmlinfsrv,
+    common_log,
+    envoy,
+    haproxy,
+    ingress_nginx,
+    json_lines,
+    traefik,
+    w3c,
+)
+from planner.traces.formats.tables import csv_file, parquet_file
+
+FORMATS: tuple[Format, ...] = (
+    parquet_file.FORMAT,
+    csv_file.FORMAT,
+    azmlinfsrv.FORMAT,
+    w3c.FORMAT,
+    ingress_nginx.FORMAT,
+    traefik.FORMAT,
+    common_log.FORMAT,
+    common_log.APACHE,
+    common_log.GUNICORN,
+    envoy.FORMAT,
+    haproxy.FORMAT,
+    alb.FORMAT,
+    json_lines.ENVOY,
+    json_lines.CADDY,
+    json_lines.TRAEFIK,
+    json_lines.NGINX,
+)
+"""In the order in which a file is held against them: what is told apart by more comes first."""
+
+BY_NAME = {known.name: known for known in FORMATS}
+
+
+def recognise(path: Path) -> Format | None:
+    """The format of a file by its content, whatever its name; None for none that is read.
+
+    Raises InputError where the file cannot be read.
+    """
+    return recognise_sample(sample_of(path))
+
+
+def recognise_sample(sample: Sample) -> Format | None:
+    return next((known for known in FORMATS if known.recognises(sample)), None)
+
+
+def format_name(value: object) -> str:
+    """The name of a format, as a person writes it. Raises ValueError with the names there are."""
+    if not isinstance(value, str) or value not in BY_NAME:
+        raise ValueError(f"must be one of {', '.join(sorted(BY_NAME))}")
+    return value

@@ -1,0 +1,1 @@
+"""Logs: a line for each request."""

@@ -1,0 +1,227 @@
+"""Logs with a JSON object on each line: Envoy and Istio, Caddy, Traefik, and what nginx is set to write.
+
+* Envoy, Istio: `start_time` is when the request came, `duration` and `upstream_service_time` are milliseconds
+  (envoyproxy.io/docs/envoy/latest/configuration/observability/access_log/usage,
+  istio.io/latest/docs/tasks/observability/logs/access-log).
+* Caddy: `ts` is when the line was written, after the answer; `duration` is in seconds
+  (caddyserver.com/docs/logging, caddyserver.com/docs/caddyfile/directives/log).
+* Traefik: `StartUTC` is when the request came, `Duration` and `OriginDuration` are nanoseconds
+  (doc.traefik.io/traefik/observability/access-logs).
+* nginx and ingress-nginx: names are the user's own; those in common use are known. The time is that of the log write,
+  `request_time` and `upstream_response_time` are seconds (nginx.org/en/docs/http/ngx_http_log_module.html).
+  A `duration` is read as seconds if it has decimals; a whole number does not say its unit.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from planner.traces.formats.format import Format, ReadOptions, Sample
+from planner.traces.formats.logs.lines import NOT_SAID, Entry, LogForm, Parse, holds, read_lines
+from planner.traces.formats.logs.stamps import (
+    Moment,
+    clf_moment,
+    epoch_moment,
+    iso_moment,
+    last_of_list,
+    path_of,
+    request_line,
+    seconds,
+)
+from planner.traces.records import Recorded, Stamps
+
+_TIMES = ("time_local", "time_iso8601", "time", "timestamp", "@timestamp", "msec", "time_msec", "time_epoch", "ts")
+_METHODS = ("request_method", "method", "requestMethod", "http_method", "verb")
+_PATHS = ("uri", "request_uri", "path", "requestUri", "url", "request_path")
+_STATUSES = ("status", "response", "response_code", "status_code", "statusCode")
+_AGENTS = ("http_user_agent", "user_agent", "agent", "userAgent")
+
+
+def _object(line: bytes) -> Mapping[str, Any] | None:
+    start = line.find(b"{", 0, 200)
+    if start < 0:
+        return None
+    try:
+        found = json.loads(line[start:])
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _text(value: object) -> bytes:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace")
+    return repr(value).encode() if isinstance(value, int | float) and not isinstance(value, bool) else b""
+
+
+def _first(held: Mapping[str, Any], names: tuple[str, ...]) -> bytes:
+    return next((text for name in names if (text := _text(held.get(name)))), b"")
+
+
+def _moment(held: Mapping[str, Any], names: tuple[str, ...]) -> Moment | None:
+    text = _first(held, names)
+    if moment := iso_moment(text) or clf_moment(text.strip(b"[]")):
+        return moment
+    try:
+        return epoch_moment(float(text))
+    except ValueError:
+        return None
+
+
+def _status(text: bytes) -> bytes:
+    return text if len(text) == 3 and text.isdigit() else b""
+
+
+def _of_envoy(line: bytes) -> Entry | None:
+    held = _object(line)
+    moment = _moment(held, ("start_time",)) if held else None
+    if held is None or moment is None:
+        return None
+    upstream_s = seconds(_first(held, ("upstream_service_time", "x_envoy_upstream_service_time")), 1e-3)
+    path = _first(held, ("x_envoy_original_path", "path"))
+    status, duration_s = _status(_first(held, ("response_code", "status"))), seconds(_text(held.get("duration")), 1e-3)
+    return Entry(
+        *moment, _first(held, ("method",)), path_of(path), status, _first(held, _AGENTS), duration_s, upstream_s
+    )
+
+
+def _of_traefik(line: bytes) -> Entry | None:
+    held = _object(line)
+    moment = _moment(held, ("StartUTC", "StartLocal")) if held else None
+    if held is None or moment is None:
+        return None
+    return Entry(
+        *moment,
+        _text(held.get("RequestMethod")),
+        path_of(_text(held.get("RequestPath"))),
+        _status(_text(held.get("DownstreamStatus"))),
+        _text(held.get("request_User-Agent")),
+        seconds(_text(held.get("Duration")), 1e-9),
+        seconds(_text(held.get("OriginDuration")), 1e-9) or NOT_SAID,
+    )
+
+
+def _of_caddy(line: bytes) -> Entry | None:
+    held = _object(line)
+    request = held.get("request") if held else None
+    if held is None or not isinstance(request, dict) or "uri" not in request:
+        return None
+    moment = _moment(held, ("ts",))
+    if moment is None:
+        return None
+    headers = request.get("headers")
+    agents = headers.get("User-Agent") if isinstance(headers, dict) else None
+    return Entry(
+        *moment,
+        _text(request.get("method")),
+        path_of(_text(request.get("uri"))),
+        _status(_text(held.get("status"))),
+        _text(agents[0]) if isinstance(agents, list) and agents else b"",
+        seconds(_text(held.get("duration"))),
+    )
+
+
+def _of_nginx(line: bytes) -> Entry | None:
+    held = _object(line)
+    moment = _moment(held, _TIMES) if held else None
+    if held is None or moment is None:
+        return None
+    method, path = request_line(_text(held.get("request")))
+    method, path = method or _first(held, _METHODS), path or path_of(_first(held, _PATHS))
+    if not (method or path):
+        return None
+    upstream_s = seconds(last_of_list(_text(held.get("upstream_response_time"))))
+    duration_s = seconds(_text(held.get("request_time")))
+    if math.isnan(duration_s) and b"." in (taken := _text(held.get("duration"))):
+        duration_s = seconds(taken)
+    if math.isnan(duration_s):
+        duration_s = upstream_s
+    return Entry(*moment, method, path, _status(_first(held, _STATUSES)), _first(held, _AGENTS), duration_s, upstream_s)
+
+
+def _no_other(line: bytes) -> bool:
+    return False
+
+
+def _of_caddy_itself(line: bytes) -> bool:
+    """Caddy's other messages have the same form: `"logger":"tls"`."""
+    return b'"logger":"' in line and b'"logger":"http.log.access' not in line
+
+
+def _format(
+    name: str,
+    title: str,
+    sample: str,
+    parse: Parse,
+    stamps: Stamps,
+    taken: str,
+    service_time_of: str,
+    is_other: Callable[[bytes], bool] = _no_other,
+) -> Format:
+    form = LogForm(name=title, parse=parse, stamps=stamps, is_other=is_other, service_time_of=service_time_of)
+    return Format(
+        name=name,
+        title=title,
+        sample=sample,
+        taken=f"time, method, path, status, user agent, {taken}",
+        left="other keys",
+        stamps=stamps,
+        recognises=partial(_recognises, parse),
+        read=partial(_read, form),
+    )
+
+
+def _recognises(parse: Parse, sample: Sample) -> bool:
+    return holds(sample, parse)
+
+
+def _read(form: LogForm, path: Path, options: ReadOptions) -> Recorded:
+    return read_lines(path, form)
+
+
+ENVOY = _format(
+    "envoy_json",
+    "Envoy and Istio, JSON lines",
+    '{"start_time": "2026-11-22T10:00:00.054352Z", "method": "POST", "path": "/score", "response_code": 200, '
+    '"duration": 31, "upstream_service_time": "30"}',
+    _of_envoy,
+    Stamps.START,
+    "duration; upstream_service_time as service time",
+    "upstream_service_time (or the duration, where no line has it)",
+)
+CADDY = _format(
+    "caddy_json",
+    "Caddy, JSON lines",
+    '{"ts": 1795341600.123, "logger": "http.log.access", "request": {"method": "POST", "uri": "/score", '
+    '"headers": {"User-Agent": ["curl/8.0"]}}, "duration": 0.031, "status": 200}',
+    _of_caddy,
+    Stamps.END,
+    "duration",
+    "the duration of the whole request",
+    _of_caddy_itself,
+)
+TRAEFIK = _format(
+    "traefik_json",
+    "Traefik, JSON lines",
+    '{"StartUTC": "2026-11-22T10:00:00.054352Z", "RequestMethod": "POST", "RequestPath": "/score", '
+    '"DownstreamStatus": 200, "Duration": 31000000, "OriginDuration": 30000000}',
+    _of_traefik,
+    Stamps.START,
+    "Duration; OriginDuration as service time",
+    "OriginDuration",
+)
+NGINX = _format(
+    "nginx_json",
+    "nginx and ingress-nginx, JSON lines",
+    '{"time": "22/Nov/2026:10:00:00 +0000", "request": "POST /score HTTP/1.1", "response": 200, "agent": "curl/8.0", '
+    '"request_time": 0.031, "upstream_response_time": "0.030"}',
+    _of_nginx,
+    Stamps.END,
+    "request_time; upstream_response_time as service time",
+    "upstream_response_time (or request_time, where no line has it)",
+)

@@ -1,0 +1,1 @@
+"""Tables: a row for each request, or for each bin of time."""

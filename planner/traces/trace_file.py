@@ -1,0 +1,135 @@
+"""Reading a file of recorded traffic into the trace that is played."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from planner.clock import Clock
+from planner.errors import InputError
+from planner.model import FloatArray
+from planner.reading import ending, reading
+from planner.traces.choosing import Wanted, choose
+from planner.traces.columns import read_columns, seconds_taken
+from planner.traces.formats import BY_NAME, recognise
+from planner.traces.formats.format import Format, ReadOptions
+from planner.traces.playing import Trace
+from planner.traces.records import Counts, Rates, Recorded, Requests, Skipped, Stamps
+
+_LOG_ENDINGS = (".log", ".clf", ".txt")
+
+
+def read_recorded(path: Path, *, form: str | None = None, bin_s: float | None = None) -> Recorded:
+    """What a file holds. form: the name of its format, where the content does not show it."""
+    known = BY_NAME[form] if form is not None else recognise(path) or _by_ending(path)
+    held = known.read(path, ReadOptions(bin_s=bin_s))
+    if bin_s is not None and isinstance(held, Requests):
+        raise InputError(f"{path}: `bin` is the width of counts, and this file holds single requests")
+    return held
+
+
+def read_trace(
+    path: Path,
+    *,
+    form: str | None = None,
+    bin_s: float | None = None,
+    wanted: Wanted | None = None,
+    stamps: Stamps | None = None,
+) -> Trace:
+    """A trace file, sorted by time, its first request (or bin) at 0.
+
+    form: the name of its format, where the content does not show it. bin_s: of counts, where the stamps do not show it.
+    wanted: which requests. stamps: what they name, where the format does not tell or the user knows better.
+    """
+    held = read_recorded(path, form=form, bin_s=bin_s)
+    if isinstance(held, Requests):
+        chosen, notes = choose(str(path), held, wanted or Wanted())
+        trace = _of_requests(chosen, stamps or held.stamps, notes)
+    elif isinstance(held, Counts):
+        _refuse_for_bins(path, wanted, stamps)
+        trace = _of_counts(held)
+    else:
+        assert isinstance(held, Rates)
+        raise InputError(f"{path}: holds rates over time, which no trace can play")
+    with reading(path, str(path)), path.open("rb") as file:
+        return replace(trace, source=path.name, sha256=hashlib.file_digest(file, "sha256").hexdigest())
+
+
+def _by_ending(path: Path) -> Format:
+    """What messages hold a file against that no format recognises."""
+    return BY_NAME["common_log" if ending(path) in _LOG_ENDINGS else "csv"]
+
+
+def _refuse_for_bins(path: Path, wanted: Wanted | None, stamps: Stamps | None) -> None:
+    """What describes single requests means nothing for a file of bins."""
+    if wanted is not None and wanted != Wanted():
+        raise InputError(f"{path}: holds counts, so `path`, `method` and `status` can choose none of its requests")
+    if stamps is Stamps.END:
+        raise InputError(f"{path}: holds counts, whose stamps are the start of their bin (`stamps: start`)")
+
+
+def _of_requests(requests: Requests, stamps: Stamps | None, notes: tuple[str, ...]) -> Trace:
+    lead_s = None if stamps is Stamps.START or requests.duration_s is None else np.nan_to_num(requests.duration_s)
+    came_s = requests.stamp_s if lead_s is None else requests.stamp_s - lead_s
+    first_s = float(came_s.min())
+    is_cut = requests.resolution_s > 0
+    if is_cut and lead_s is not None:  # the stamps have to stay on whole seconds
+        first_s = math.floor(first_s / requests.resolution_s) * requests.resolution_s
+    # Timestamps are exact to 100 ns; what lies below is the rounding of a float.
+    times_s = came_s - first_s if requests.utc_offset_s is None else np.round(came_s - first_s, 7)
+    return Trace(
+        times_s=times_s,
+        lead_s=lead_s,
+        service_time_s=requests.duration_s if requests.service_time_s is None else requests.service_time_s,
+        context_tokens=requests.context_tokens,
+        generated_tokens=requests.generated_tokens,
+        payload=requests.payload,
+        has_cut_stamps=is_cut,
+        bin_s=requests.resolution_s if is_cut else 1.0,
+        clock=None if requests.utc_offset_s is None else Clock(first_s, requests.utc_offset_s),
+        has_late_stamps=stamps is not Stamps.START and lead_s is None,
+        service_time_of=requests.service_time_of,
+        notes=(*_about_lines(requests.skipped), *notes, *requests.notes, *_about_durations(requests, lead_s)),
+    ).rows(np.argsort(times_s, kind="stable"))
+
+
+def _about_lines(skipped: Skipped | None) -> tuple[str, ...]:
+    if skipped is None:
+        return ()
+    many = f"{skipped.lines:,} of {skipped.of_lines:,} lines hold no request and are left out"
+    return (f"{many}, the first is line {skipped.first_line} ({skipped.first_text})",)
+
+
+def _about_durations(requests: Requests, lead_s: FloatArray | None) -> tuple[str, ...]:
+    if lead_s is None or requests.duration_s is None:
+        return ()
+    silent = int(np.isnan(requests.duration_s).sum())
+    only = f"; {silent:,} requests say none and are played at their stamps" if silent else ""
+    how = f"the stamps name the end of a request, each is played at its stamp less its duration{only}"
+    return (f"{how} (`stamps: start` if they name its start)",)
+
+
+def _of_counts(counts: Counts) -> Trace:
+    return Trace(
+        times_s=counts.start_s,
+        counts=counts.requests,
+        has_cut_stamps=True,
+        bin_s=counts.bin_s,
+        is_derived=counts.is_derived,
+        clock=None if counts.utc_offset_s is None else Clock(counts.first_s, counts.utc_offset_s),
+    )
+
+
+def read_column(path: Path, name: str | None = None) -> FloatArray:
+    """One column of times in seconds, in file order: the named one, or the only one the file has."""
+    columns = read_columns(path, [(name,)] if name else None)
+    if name is None and len(columns.found) != 1:
+        raise InputError(f"{path}: say which `column` to read: {', '.join(columns.found)}")
+    chosen = name or columns.found[0]
+    if chosen not in columns:
+        raise InputError(f"{path}: column {chosen} is missing (the header has {', '.join(columns.found)})")
+    return columns.floats(chosen, seconds_taken)
