@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -232,3 +234,25 @@ def test_counts_have_no_requests_to_choose(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="whose stamps are the start of their bin"):
         read_trace(path, stamps=Stamps.END)
     assert replace(Wanted(), path=None) == Wanted()
+
+
+# The command line
+
+
+def test_the_options_of_a_replay_choose_requests_and_say_what_a_stamp_names() -> None:
+    command = [sys.executable, "-m", "planner.cli.root", "replay", str(A2), "--trace", str(A3), "--dry-run"]
+    options = ["--path", "/score", "--method", "POST", "--status", "2xx", "--format", "common_log", "--stamps", "start"]
+    shown = subprocess.run([*command, *options, "--output", "json"], capture_output=True, text=True, check=True)
+    document = json.loads(shown.stdout)
+    assert document["requests"] == 22
+    assert "22 requests for POST /score with status 2xx of A3-probes-in-log.log" in document["source"]
+    assert not any("may name the end" in warning for warning in document["warnings"])
+    for option, value, bound in (
+        ("--stamps", "middle", "must be start or end"),
+        ("--format", "clf", "must be one of apache, aws_alb"),
+        ("--status", "7", "must be a status"),
+        ("--method", "P 1", "must be a method"),
+    ):
+        with pytest.raises(InputError) as refused:
+            load(str(A2), {f"trace.{option[2:]}": value})
+        assert str(refused.value).startswith(f"{option} = {value}, {bound}")
