@@ -41,8 +41,8 @@ def _show_start(document: dict[str, Any]) -> None:
     replicas, patience_s = document["replicas"], document["patience_s"]
     measured = "the longest start that was measured" if patience_s == document["cold_start_s"] else "--patience"
     print_indented(
-        f"Replicas are missing, and may still be starting: none waits for more than {patience_s:.0f} s ({measured}). "
-        "Ask again."
+        f"Replicas are missing, and may still be starting: ask again. What waits for more than {patience_s:.0f} s "
+        f"({measured}) becomes a finding."
     )
     without = replicas["desired"] - replicas["ready"] - replicas["starting"] - replicas["pending"]
     if without > 0:

@@ -85,7 +85,7 @@ def state_of(snapshot: Snapshot, pod: Json) -> str:
 
 def waiting_findings(snapshot: Snapshot, pod: Json) -> Iterator[Finding]:
     """The end of every `may still be starting`: no cause fits, so what is known of the pod is told."""
-    if is_ready(pod) or not has_waited_long(snapshot, pod):
+    if is_ready(pod) or not has_waited_long(snapshot, pod) or _is_node_on_its_way(snapshot, pod):
         return
     waited_s = waits_s(snapshot, pod) or 0.0
     state = state_of(snapshot, pod)
@@ -132,6 +132,11 @@ def _without_a_place(snapshot: Snapshot, pod: Json) -> str:
     scheduled = condition(pod, "PodScheduled")
     said = one_line(text(scheduled, "message")) or "no reason given"
     return f"the scheduler has no node for it ({text(scheduled, 'reason')}: {said})"
+
+
+def _is_node_on_its_way(snapshot: Snapshot, pod: Json) -> bool:
+    up = scale_up(snapshot, pod) if condition(pod, "PodScheduled").get("status") == "False" else None
+    return up is not None and not up.is_refused and not up.is_late
 
 
 def _container_state(snapshot: Snapshot, pod: Json, status: Json) -> str:

@@ -28,6 +28,7 @@ from loadtest.observe.diagnosis.snapshot import RECENT_S, Snapshot
 from loadtest.observe.diagnosis.waits import has_waited_long
 from loadtest.observe.diagnosis.words import Cause
 
+_NO_EVENT = "no event tells of its probe"
 _KILLED_BY_PROBE = re.compile(r"failed (liveness|startup) probe", re.I)
 
 
@@ -76,13 +77,13 @@ def _not_ready(snapshot: Snapshot, pod: Json, status: Json, killed: list[Json], 
     how = "is ended by its own probe" if killed else "is not ready"
     is_well = part(server_status(pod), "ready") is True
     beside = f"; the scoring server ({server}) is ready" if is_well else f", beside the scoring server ({server})"
-    last = [f"{count(failed)} failures of its probe so far; the last: {one_line(text(failed[-1], 'message'))}"]
+    last = [one_line(text(event, "message")) for event in failed[-1:]]
     return Finding(
         cause=Cause.SIDECAR_NOT_READY,
         pods=(name_of(pod),),
         evidence=(
             f"container {name} {how}{beside}",
-            *(last if failed else ["no event tells of its probe"]),
+            *([f"failures of its probe so far: {count(failed)}; the last: {said}" for said in last] or [_NO_EVENT]),
             f"container {name}{for_s or ' does not run'}, restarts so far: {whole(status, 'restartCount') or 0}",
         ),
         measured={"container": name, "probe_failures": count(failed), "restarts": whole(status, "restartCount") or 0},
