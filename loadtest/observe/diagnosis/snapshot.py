@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 
 from loadtest.observe.api import ApiError, CredentialsRefused, KubernetesApi, Refused, Unreachable
 from loadtest.observe.diagnosis.logs import newest
@@ -69,18 +70,21 @@ class Snapshot:
 
     def events_of(self, thing: Json, *reasons: str) -> list[Json]:
         """Oldest first; without reasons, of every reason."""
-        uid = text(thing, "metadata", "uid")
-        return self._sorted([event for event in self.events if uid and _about(event, "uid") == uid], reasons)
+        return _sorted(self._by_uid.get(text(thing, "metadata", "uid"), []), reasons)
 
     def events_about(self, kind: str, name: str, *reasons: str) -> list[Json]:
         """Of an object of the namespace that is not read itself, oldest first."""
         wanted = (kind, name)
-        about = [e for e in self.events if (_about(e, "kind"), _about(e, "name")) == wanted]
-        return self._sorted(about, reasons)
+        return _sorted([e for e in self.events if (_about(e, "kind"), _about(e, "name")) == wanted], reasons)
 
-    def _sorted(self, events: Iterable[Json], reasons: tuple[str, ...]) -> list[Json]:
-        kept = [event for event in events if not reasons or text(event, "reason") in reasons]
-        return sorted(kept, key=lambda event: when(event) or _OLDEST)
+    @cached_property
+    def _by_uid(self) -> dict[str, list[Json]]:
+        """A cluster of many pods has many events, and each pod is asked for its own again and again."""
+        found: dict[str, list[Json]] = {}
+        for event in self.events:
+            if uid := _about(event, "uid"):
+                found.setdefault(uid, []).append(event)
+        return found
 
     def age_s(self, at: datetime | None) -> float | None:
         return None if at is None else (self.taken_at - at).total_seconds()
@@ -256,6 +260,11 @@ def _clock_difference_s(api: KubernetesApi) -> float:
     except (Refused, ValueError, TypeError):
         return 0.0
     return difference_s if abs(difference_s) > 2.0 else 0.0
+
+
+def _sorted(events: Iterable[Json], reasons: tuple[str, ...]) -> list[Json]:
+    kept = [event for event in events if not reasons or text(event, "reason") in reasons]
+    return sorted(kept, key=lambda event: when(event) or _OLDEST)
 
 
 def _about(event: Json, key: str) -> str:
