@@ -50,7 +50,7 @@ NAMED: dict[str, tuple[str, list[str]]] = {
         "crashed",
         ["container storage-initializer ended with exit code 9", "its log ends with: no licence"],
     ),
-    "deployment_paused": ("deployment_paused", ["spec.paused is true: 1 replicas are wanted, and no pod exists"]),
+    "deployment_paused": ("deployment_paused", ["spec.paused is true; replicas wanted: 1, pods: none"]),
     "does_not_fit": (
         "does_not_fit",
         ["Insufficient cpu", "requests cpu 100, memory 128 Mi", "free on one of", "too little", "0 more such replicas"],
@@ -75,7 +75,7 @@ SOON_S = 4.0
 WAITING: dict[str, tuple[str, list[str]]] = {
     "init_container_waits": (
         "init_container_does_not_end",
-        ["init container storage-initializer runs for", "its log ends with: downloading the model"],
+        ["init container storage-initializer has run for", "its log ends with: downloading the model"],
     ),
     "sidecar_not_ready": (
         "sidecar_not_ready",
@@ -83,7 +83,10 @@ WAITING: dict[str, tuple[str, list[str]]] = {
     ),
     "readiness_gate": ("readiness_gate", ["not met: example.org/in-the-load-balancer", "nobody has set the condition"]),
     "scheduling_gated": ("scheduling_gated", ["not removed: example.org/in-the-queue"]),
-    "not_known": ("not_known", ["container inference-server runs for", "is not ready", "Unhealthy (", "probe failed"]),
+    "not_known": (
+        "not_known",
+        ["container inference-server has run for", "is not ready", "Unhealthy (", "probe failed"],
+    ),
 }
 """What is a failure only if it lasts: named after SOON_S, and before that no cause of their own."""
 

@@ -71,7 +71,7 @@ def paused_findings(snapshot: Snapshot) -> Iterator[Finding]:
     yield Finding(
         cause=Cause.DEPLOYMENT_PAUSED,
         pods=(),
-        evidence=(f"spec.paused is true: {wanted} replicas are wanted, and no pod exists",),
+        evidence=(f"spec.paused is true; replicas wanted: {wanted}, pods: none",),
         measured={"wanted": wanted, "pods": 0},
     )
 
@@ -86,7 +86,7 @@ def unexplained_findings(snapshot: Snapshot) -> Iterator[Finding]:
         deadline_s = whole(snapshot.deployment, "spec", "progressDeadlineSeconds") or 600
         unready = [pod for pod in living if condition(pod, "Ready").get("status") != "True"]
         states = [f"pod {name_of(pod)}: {state_of(snapshot, pod)}" for pod in unready[:MOST_STATES]]
-        none = f"{wanted} replicas are wanted, and {len(living)} pods exist"
+        none = f"replicas wanted: {wanted}, pods: {len(living)}"
         yield Finding(
             cause=Cause.PROGRESS_DEADLINE,
             pods=tuple(name_of(pod) for pod in unready),

@@ -89,7 +89,7 @@ def waiting_findings(snapshot: Snapshot, pod: Json) -> Iterator[Finding]:
         return
     waited_s = waits_s(snapshot, pod) or 0.0
     state = state_of(snapshot, pod)
-    evidence = (state, f"it waits for {waited_s:.0f} s; {_patience_words(snapshot)}", *_warnings(snapshot, pod))
+    evidence = (state, f"it has waited for {waited_s:.0f} s; {_patience_words(snapshot)}", *_warnings(snapshot, pod))
     measured = {"waits_s": round(waited_s), "patience_s": snapshot.patience_s, "phase": text(pod, "status", "phase")}
     yield Finding(cause=Cause.NOT_KNOWN, pods=(name_of(pod),), evidence=evidence, measured=measured)
 
@@ -103,7 +103,7 @@ def missing_findings(snapshot: Snapshot, wanted: int, living: int) -> Iterator[F
     gone = [pod for pod in snapshot.pods if has_ended(pod)]
     ends = [f"pod {name_of(pod)} has ended: {_end_of(pod)}" for pod in gone[:MOST_WARNINGS]]
     evidence = (
-        f"{wanted} replicas are wanted, and {living} pods exist",
+        f"replicas wanted: {wanted}, pods: {living}",
         f"nothing has changed at the Deployment for {age_s:.0f} s; {_patience_words(snapshot)}",
         *ends,
         *_warnings(snapshot, snapshot.deployment, *snapshot.replicasets),
@@ -143,16 +143,16 @@ def _container_state(snapshot: Snapshot, pod: Json, status: Json) -> str:
     name = text(status, "name")
     if (since := pull_since(snapshot, pod, status)) is not None:
         age_s = snapshot.age_s(since) or 0.0
-        return f"{name} waits: its image is being pulled for {age_s:.0f} s, since {since:%H:%M:%S} UTC"
+        return f"{name} waits: the pull of its image has run for {age_s:.0f} s, since {since:%H:%M:%S} UTC"
     for state in ("waiting", "terminated"):
         if said := mapping(status, "state", state):
             words = ": ".join(filter(None, (text(said, "reason"), one_line(text(said, "message")))))
             return f"{name} is {'down' if state == 'terminated' else 'waiting'} ({words or 'no reason given'})"
     if part(status, "state", "running"):
         ran_s = snapshot.age_s(instant(status, "state", "running", "startedAt"))
-        for_s = f" for {ran_s:.0f} s" if ran_s is not None else ""
+        how = "runs" if ran_s is None else f"has run for {ran_s:.0f} s"
         restarts = f", after {text(status, 'restartCount')} restarts" if ended(status) else ""
-        return f"{name} runs{for_s}{restarts} and is not ready"
+        return f"{name} {how}{restarts} and is not ready"
     return f"{name} is in no state that the kubelet tells"
 
 

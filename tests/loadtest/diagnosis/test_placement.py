@@ -147,7 +147,7 @@ def test_a_paused_deployment_without_pods() -> None:
     paused = deployment(paused=True)
     finding = only(Snapshot(deployment=paused, taken_at=NOW))
     assert finding.cause == Cause.DEPLOYMENT_PAUSED
-    assert finding.evidence == ("spec.paused is true: 3 replicas are wanted, and no pod exists",)
+    assert finding.evidence == ("spec.paused is true; replicas wanted: 3, pods: none",)
     ready = [pod(name=f"blue-{n}", ready=True) for n in range(3)]
     assert diagnose(Snapshot(deployment=paused, pods=ready, taken_at=NOW)) == []
 
@@ -166,14 +166,14 @@ def test_a_rollout_that_was_given_up_and_what_its_pods_wait_for() -> None:
 def test_a_rollout_that_was_given_up_before_it_made_a_pod() -> None:
     finding = only(Snapshot(deployment=deployment(status={"conditions": [GIVEN_UP]}), taken_at=NOW))
     assert (finding.cause, finding.pods) == (Cause.PROGRESS_DEADLINE, ())
-    assert finding.evidence[1] == "3 replicas are wanted, and 0 pods exist"
+    assert finding.evidence[1] == "replicas wanted: 3, pods: 0"
 
 
 def test_pods_that_nobody_makes() -> None:
     warned = event("Odd", "the controller sulks", about="blue", type="Warning")
     finding = only(Snapshot(deployment=deployment(), events=[warned], taken_at=NOW))
     assert (finding.cause, finding.pods) == (Cause.NOT_KNOWN, ())
-    assert finding.evidence[0] == "3 replicas are wanted, and 0 pods exist"
+    assert finding.evidence[0] == "replicas wanted: 3, pods: 0"
     assert "Odd (1 times): the controller sulks" in finding.evidence
     changed = deployment()
     changed["metadata"]["managedFields"] = [{"time": ago(100)}]

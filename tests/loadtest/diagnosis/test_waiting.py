@@ -38,7 +38,7 @@ def only(taken: Snapshot) -> Finding:
     ("waits", "state"),
     [
         (creating, "container inference-server is waiting (ContainerCreating)"),
-        (lambda s: aged(pod(box()), s), "container inference-server runs for 1800 s and is not ready"),
+        (lambda s: aged(pod(box()), s), "container inference-server has run for 1800 s and is not ready"),
         (lambda s: aged(pod(containerStatuses=[]), s), "the kubelet of node node-1 has reported nothing of it"),
     ],
 )
@@ -49,7 +49,7 @@ def test_what_no_cause_fits_is_a_start_for_five_minutes_and_a_finding_after(wait
     finding = only(snapshot(waits(310)))
     assert finding.cause == Cause.NOT_KNOWN
     assert finding.evidence[0] == state
-    assert finding.evidence[1] == "it waits for 310 s; a start may take 300 s (--patience)"
+    assert finding.evidence[1] == "it has waited for 310 s; a start may take 300 s (--patience)"
     assert document(snapshot(waits(310)), "ml")["health"] == "unhealthy"
 
 
@@ -94,7 +94,7 @@ def test_a_measured_cold_start_is_waited_for() -> None:
     patient = snapshot(creating(400), ready(5000, 420), patience_s=420.0, cold_start_s=420.0)
     assert diagnose(patient) == []
     late = only(snapshot(creating(430), ready(5000, 420), patience_s=420.0, cold_start_s=420.0))
-    assert late.evidence[1] == "it waits for 430 s; other replicas took up to 420 s to start"
+    assert late.evidence[1] == "it has waited for 430 s; other replicas took up to 420 s to start"
 
 
 def test_a_readiness_that_came_back_later_is_no_cold_start() -> None:
@@ -111,10 +111,10 @@ def test_a_pull_that_takes_long_is_told_with_its_beginning() -> None:
     pulling = event("Pulling", "Pulling image", seconds_ago=1790)
     finding = only(snapshot(creating(), events=[pulling]))
     assert (finding.cause, finding.measured["pulled_s"]) == (Cause.IMAGE_STILL_PULLED, 1790)
-    assert finding.evidence[0].endswith("is being pulled for 1790 s, since 09:30:10 UTC")
+    assert finding.evidence[0].endswith("has run for 1790 s, since 09:30:10 UTC")
     young = document(snapshot(creating(100), events=[event("Pulling", "Pulling image", seconds_ago=90)]), "ml")
     assert young["health"] == "starting"
-    assert "its image is being pulled for 90 s" in young["waiting"][0]["state"]
+    assert "the pull of its image has run for 90 s" in young["waiting"][0]["state"]
     pulled = [pulling, event("Pulled", "Successfully pulled", seconds_ago=600)]
     assert only(snapshot(creating(), events=pulled)).cause == Cause.NOT_KNOWN
 
@@ -200,11 +200,11 @@ def test_an_init_container_that_runs_on() -> None:
     logs = {("blue-1", "init"): log("downloading the model")}
     finding = only(snapshot(running, logs=logs))
     assert finding.cause == Cause.INIT_CONTAINER_DOES_NOT_END
-    assert finding.evidence[0].startswith("init container storage-initializer runs for 1790 s, number 1 of 1")
+    assert finding.evidence[0].startswith("init container storage-initializer has run for 1790 s, number 1 of 1")
     assert finding.evidence[1] == "its log ends with: downloading the model"
     young = document(snapshot(initial(box("storage-initializer", runs_s=90), seconds=100)), "ml")
     assert (young["health"], young["findings"]) == ("starting", [])
-    assert young["waiting"][0]["state"].startswith("init container storage-initializer runs for 90 s")
+    assert young["waiting"][0]["state"].startswith("init container storage-initializer has run for 90 s")
 
 
 def test_an_init_container_whose_image_is_not_there_or_that_crashes() -> None:

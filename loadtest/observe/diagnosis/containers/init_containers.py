@@ -32,17 +32,17 @@ def init_container_findings(snapshot: Snapshot, pod: Json) -> Iterator[Finding]:
     name = text(status, "name")
     every = [text(c, "name") for c in items(pod, "spec", "initContainers")]
     ran_s = snapshot.age_s(instant(status, "state", "running", "startedAt"))
-    for_s = "" if ran_s is None else f" for {ran_s:.0f} s"
     place = f", number {every.index(name) + 1} of {len(every)}" if name in every else ""
     said = last_line(snapshot.of_init(pod))
     probes = [e for e in snapshot.events_of(pod, "Unhealthy") if container_of(e) == name]
     is_sidecar = text(container(pod, name), "restartPolicy") == "Always"
-    how = "runs and has not passed its startup probe" if is_sidecar else "runs"
+    runs = "runs" if ran_s is None else f"has run for {ran_s:.0f} s"
+    how = f"{runs} and has not passed its startup probe" if is_sidecar else runs
     yield Finding(
         cause=Cause.INIT_CONTAINER_DOES_NOT_END,
         pods=(name_of(pod),),
         evidence=(
-            f"init container {name} {how}{for_s}{place}; the scoring server starts after it",
+            f"init container {name} {how}{place}; the scoring server starts after it",
             f"its log ends with: {one_line(said)}" if said else "its log cannot be read, or is empty",
             *(one_line(text(event, "message")) for event in probes[-1:]),
         ),

@@ -73,7 +73,7 @@ def gate_findings(snapshot: Snapshot, pod: Json) -> Iterator[Finding]:
 def _not_ready(snapshot: Snapshot, pod: Json, status: Json, killed: list[Json], failed: list[Json]) -> Finding:
     name, server = text(status, "name"), text(main_container(pod), "name")
     ran_s = snapshot.age_s(instant(status, "state", "running", "startedAt"))
-    for_s = "" if ran_s is None else f", which runs for {ran_s:.0f} s"
+    runs = "does not run" if ran_s is None else f"has run for {ran_s:.0f} s"
     how = "is ended by its own probe" if killed else "is not ready"
     is_well = part(server_status(pod), "ready") is True
     beside = f"; the scoring server ({server}) is ready" if is_well else f", beside the scoring server ({server})"
@@ -84,7 +84,7 @@ def _not_ready(snapshot: Snapshot, pod: Json, status: Json, killed: list[Json], 
         evidence=(
             f"container {name} {how}{beside}",
             *([f"failures of its probe so far: {count(failed)}; the last: {said}" for said in last] or [_NO_EVENT]),
-            f"container {name}{for_s or ' does not run'}, restarts so far: {whole(status, 'restartCount') or 0}",
+            f"container {name} {runs}, restarts so far: {whole(status, 'restartCount') or 0}",
         ),
         measured={"container": name, "probe_failures": count(failed), "restarts": whole(status, "restartCount") or 0},
     )

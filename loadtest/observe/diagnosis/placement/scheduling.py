@@ -48,7 +48,7 @@ def _gated(snapshot: Snapshot, pod: Json) -> Iterator[Finding]:
     waited_s = waits_s(snapshot, pod) or 0.0
     evidence = (
         f"its scheduling gates are not removed: {', '.join(gates) or 'the pod names none'}",
-        f"it waits for {waited_s:.0f} s",
+        f"it has waited for {waited_s:.0f} s",
     )
     measured = {"gates": gates, "waits_s": round(waited_s)}
     yield Finding(cause=Cause.SCHEDULING_GATED, pods=(name_of(pod),), evidence=evidence, measured=measured)

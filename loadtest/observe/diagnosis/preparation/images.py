@@ -110,7 +110,7 @@ def slow_pull_findings(snapshot: Snapshot, pod: Json) -> Iterator[Finding]:
             cause=Cause.IMAGE_STILL_PULLED,
             pods=(name_of(pod),),
             evidence=(
-                f"image {image} is being pulled for {pulled_s:.0f} s, since {since:%H:%M:%S} UTC",
+                f"the pull of image {image} has run for {pulled_s:.0f} s, since {since:%H:%M:%S} UTC",
                 f"on node {text(pod, 'spec', 'nodeName')}; no failure is told",
             ),
             measured={"image": image, "pulled_s": round(pulled_s)},
