@@ -100,6 +100,16 @@ def server_status(pod: object) -> Json:
     return next((s for s in items(pod, "status", "containerStatuses") if text(s, "name") == name), {})
 
 
+def running_statuses(pod: object) -> list[Json]:
+    """Of the containers that a ready pod needs: its own, and the sidecars among its init containers."""
+    sidecars = [
+        status
+        for status in items(pod, "status", "initContainerStatuses")
+        if text(container(pod, text(status, "name")), "restartPolicy") == "Always"
+    ]
+    return items(pod, "status", "containerStatuses") + sidecars
+
+
 def unfinished_init(pod: object) -> Json:
     """The status of the init container that the others wait for; {} where all have done their work.
 

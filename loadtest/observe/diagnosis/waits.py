@@ -21,6 +21,7 @@ from loadtest.observe.diagnosis.reading import (
     name_of,
     one_line,
     part,
+    running_statuses,
     text,
     unfinished_init,
     when,
@@ -76,7 +77,7 @@ def state_of(snapshot: Snapshot, pod: Json) -> str:
         return f"the kubelet of node {node} has reported nothing of it" if node else "no node is chosen for it yet"
     if init := unfinished_init(pod):
         return f"init container {_container_state(snapshot, pod, init)}"
-    unready = [s for s in items(pod, "status", "containerStatuses") if part(s, "ready") is not True]
+    unready = [status for status in running_statuses(pod) if part(status, "ready") is not True]
     if unready:
         return "; ".join(f"container {_container_state(snapshot, pod, status)}" for status in unready)
     words = [text(condition(pod, "Ready"), key) for key in ("reason", "message")]

@@ -224,6 +224,16 @@ def test_a_sidecar_among_the_init_containers_is_done_when_it_has_started() -> No
     assert "has not passed its startup probe" in finding.evidence[0]
 
 
+def test_a_sidecar_among_the_init_containers_that_is_not_ready() -> None:
+    proxy = box("storage-initializer") | {"started": True}
+    meshed = initial(proxy, restartPolicy="Always")
+    meshed["status"]["containerStatuses"] = [box(ready=True)]
+    failed = event("Unhealthy", PROBE, count=9)
+    failed["involvedObject"]["fieldPath"] = "spec.initContainers{storage-initializer}"
+    finding = only(snapshot(meshed, events=[failed], logs=READY_LOG))
+    assert (finding.cause, finding.measured["probe_failures"]) == (Cause.SIDECAR_NOT_READY, 9)
+
+
 def test_what_a_person_reads_of_a_start(capsys: pytest.CaptureFixture[str]) -> None:
     show(document(snapshot(creating(40)), "ml"))
     said = " ".join(capsys.readouterr().out.split())

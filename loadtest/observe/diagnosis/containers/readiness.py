@@ -19,6 +19,7 @@ from loadtest.observe.diagnosis.reading import (
     name_of,
     one_line,
     part,
+    running_statuses,
     server_status,
     text,
     when,
@@ -38,9 +39,10 @@ def sidecar_findings(snapshot: Snapshot, pod: Json) -> Iterator[Finding]:
     Events name the container in involvedObject.fieldPath. Where the server itself is down, that is told instead.
     """
     server = server_status(pod)
-    if is_ready(pod) or (ended(server) and part(server, "ready") is not True):
+    is_down = not part(server, "state", "running") or (ended(server) and part(server, "ready") is not True)
+    if is_ready(pod) or is_down:
         return
-    for status in items(pod, "status", "containerStatuses"):
+    for status in running_statuses(pod):
         name = text(status, "name")
         if name == text(main_container(pod), "name") or part(status, "ready") is True:
             continue
