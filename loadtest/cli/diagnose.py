@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from loadtest.cli import cluster_options as k
@@ -16,6 +18,15 @@ def command(
     namespace: k.NamespaceOption = None,
     deployment: k.DeploymentOption = None,
     deployment_selector: k.DeploymentSelectorOption = None,
+    patience: Annotated[
+        str,
+        typer.Option(
+            "--patience",
+            metavar="TIME",
+            help="A pod may be starting for so long, or for as long as the ready ones took; then what it waits for is "
+            "a finding.",
+        ),
+    ] = "5m",
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Say why replicas of a Deployment did not come up: cause, evidence, next step. Reads only.
@@ -27,6 +38,7 @@ def command(
     from loadtest.cli.diagnose_view import show
     from loadtest.observe.diagnosis.document import EXIT_CODES, diagnose_deployment
     from planner.cli.output import emit_json
+    from planner.units import seconds
 
     target = k.cluster_target(
         kubeconfig=kubeconfig,
@@ -38,7 +50,13 @@ def command(
     )
     if target is None:
         raise InputError("--deployment is missing: the Deployment whose replicas are meant (or --deployment-selector)")
-    document = diagnose_deployment(target)
+    try:
+        patience_s = seconds(patience)
+    except ValueError as bound:
+        raise InputError(f"--patience {patience}: {bound}") from None
+    if patience_s <= 0:
+        raise InputError(f"--patience {patience}: must be above 0")
+    document = diagnose_deployment(target, patience_s)
     if output is Output.JSON:
         emit_json(document)
     else:

@@ -36,17 +36,19 @@ def command(
 
     Example: surgeproof observe --kube-context staging --namespace ml --deployment blue
     """
-    from loadtest.cli.observe_view import LineView, show
-    from loadtest.observe.watch_alone import observe_until_stopped
     from planner.units import seconds
 
-    if print_rbac:
+    if print_rbac:  # needs no Kubernetes client, so nothing of it is imported before
         from loadtest.observe.rbac import manifest
 
         print(manifest(namespace or "default", scaling=scaling), end="")
         return
     if scaling:
         raise InputError("--with-scaling: only says more with --print-rbac")
+
+    from loadtest.cli.observe_view import LineView, show
+    from loadtest.observe.watch_alone import observe_until_stopped
+
     target = k.cluster_target(
         kubeconfig=kubeconfig,
         kube_context=kube_context,

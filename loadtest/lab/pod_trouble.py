@@ -7,11 +7,34 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from loadtest.observe.api import ApiError, KubernetesApi
-from loadtest.observe.diagnosis import diagnose, findings_document, take_snapshot
+from loadtest.observe.diagnosis import Cause, diagnose, findings_document, take_snapshot
 
 FIRST_LOOK_S, PERIOD_S = 10.0, 5.0
-MAY_PASS = ("does_not_fit", "registry_unreachable", "evicted", "node_lost", "init_does_not_end")
-"""A node may be added or come back, and a registry too; then the time limit decides."""
+MAY_PASS = frozenset(
+    {
+        Cause.DOES_NOT_FIT,
+        Cause.NO_NODE_ADDED,
+        Cause.SCHEDULING_GATED,
+        Cause.CLAIM_NOT_BOUND,
+        Cause.REGISTRY_UNREACHABLE,
+        Cause.IMAGE_STILL_PULLED,
+        Cause.NO_ADDRESS_LEFT,
+        Cause.SANDBOX_FAILS,
+        Cause.VOLUME_FAILS,
+        Cause.EVICTED,
+        Cause.NODE_REFUSED,
+        Cause.NODE_SHUTDOWN,
+        Cause.PREEMPTED,
+        Cause.NODE_LOST,
+        Cause.INIT_DOES_NOT_END,
+        Cause.INIT_CONTAINER_DOES_NOT_END,
+        Cause.SIDECAR_NOT_READY,
+        Cause.READINESS_GATE,
+        Cause.PROGRESS_DEADLINE,
+        Cause.NOT_KNOWN,
+    }
+)
+"""A node may be added or come back, and a registry too; what waits may end. Then the time limit decides."""
 NO_MATTER = "run_raised"
 """Says nothing of a start."""
 

@@ -9,7 +9,7 @@ import yaml
 from loadtest.observe.resources import Resource
 
 NAME = "surgeproof-observer"
-READ = ["get", "list", "watch"]
+READ = ("get", "list", "watch")
 
 
 def manifest(namespace: str, *, scaling: bool = False) -> str:
@@ -34,13 +34,16 @@ def _rules_in_namespace(scaling: bool) -> list[dict[str, Any]]:
 def _rules(resources: list[Resource]) -> list[dict[str, Any]]:
     groups = sorted({resource.api_group for resource in resources})
     return [
-        {"apiGroups": [group], "resources": [r.label for r in resources if r.api_group == group], "verbs": READ}
+        {"apiGroups": [group], "resources": [r.label for r in resources if r.api_group == group], "verbs": [*READ]}
         for group in groups
     ]
 
 
 def _role(kind: str, namespace: str, rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """A role and its binding; what holds for the whole cluster carries the namespace in its name."""
+    """A role and its binding; what holds for the whole cluster carries the namespace in its name.
+
+    No two places hold the same object: YAML would write the second as an alias of the first.
+    """
     group = "rbac.authorization.k8s.io"
     metadata = {"name": NAME, "namespace": namespace} if kind == "Role" else {"name": f"{NAME}-{namespace}"}
     return [
@@ -48,7 +51,7 @@ def _role(kind: str, namespace: str, rules: list[dict[str, Any]]) -> list[dict[s
         {
             "apiVersion": f"{group}/v1",
             "kind": f"{kind}Binding",
-            "metadata": metadata,
+            "metadata": {**metadata},
             "roleRef": {"apiGroup": group, "kind": kind, "name": metadata["name"]},
             "subjects": [{"kind": "ServiceAccount", "name": NAME, "namespace": namespace}],
         },

@@ -137,9 +137,10 @@ def _moved(launch: Mapping[str, Any], zero_s: float) -> dict[str, Any]:
 
 
 def _newest_findings(lines: Sequence[Line]) -> dict[tuple[str, ...], dict[str, Any]]:
-    """One of each cause: the newest, since its evidence is the fullest; what had healed by the end is kept."""
+    """One of each cause and next step: the newest, since its evidence is the fullest; what had healed by the end is
+    kept."""
     return {
-        (finding["cause"],): finding | {"seen_at": line["at"]}
+        (finding["cause"], finding.get("next_step", "")): finding | {"seen_at": line["at"]}
         for line in of_kind(lines, FINDINGS)
         for finding in line["findings"]
     }

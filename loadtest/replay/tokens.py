@@ -14,6 +14,7 @@ from typing import Any
 
 from loadtest.replay.redaction import redact
 from planner.errors import InputError
+from planner.extras import how_to_install
 from planner.reading import reading
 
 LARGEST_SECRET_BYTES = 65_536
@@ -116,7 +117,7 @@ def from_azure(scope: str) -> Secret:
     try:
         from azure.identity import DefaultAzureCredential
     except ImportError:
-        raise InputError("--azure-identity: needs azure-identity, pip install 'surgeproof[azure]'") from None
+        raise InputError(f"--azure-identity needs azure-identity: {how_to_install('azure')}") from None
     for name in ("azure", "msal"):  # they warn of each failed kind, in words that may hold what they were given
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:

@@ -10,13 +10,11 @@ import sys
 
 from planner.cli.output import StdoutLostError, guard_streams, silence_stdout
 from planner.errors import SurgeproofError
+from planner.extras import extra_of, how_to_install
 
 EXIT_USAGE = 2
 EXIT_INTERNAL = 70
 EXIT_INTERRUPTED = 130
-
-LOADTEST_MODULES = {"aiohttp", "gevent", "geventhttpclient", "hdrh", "kubernetes", "locust"}
-"""What only the extra `loadtest` installs."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -81,8 +79,8 @@ def _unexpected(error: Exception) -> int:
     if callable(show):
         show()
         return int(getattr(error, "exit_code", EXIT_USAGE))
-    if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] in LOADTEST_MODULES:
-        _say(f"this command needs {error.name}: install it with  python -m pip install 'surgeproof[loadtest]'")
+    if isinstance(error, ModuleNotFoundError) and (extra := extra_of(error.name or "")) is not None:
+        _say(f"this command needs the extra {extra} ({error.name} is not installed): {how_to_install(extra)}")
         return EXIT_USAGE
     _debug_traceback()
     first_line = (str(error).splitlines() or [""])[0]

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from planner import __version__
 from planner.errors import InputError, WorkersLostError
 from planner.executors.batches import Answer, compute, in_order
+from planner.extras import how_to_install
 
 Task = TypeVar("Task")
 R = TypeVar("R")
@@ -152,7 +153,7 @@ def _connected(address: str) -> Any:
     try:
         from distributed import Client
     except ModuleNotFoundError:
-        raise InputError("--scheduler needs Dask: install it with  python -m pip install 'surgeproof[dask]'") from None
+        raise InputError(f"--scheduler needs Dask: {how_to_install('dask')}") from None
     _check(address)
     for name in ("distributed", "distributed.client"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # what is lost is said in one sentence

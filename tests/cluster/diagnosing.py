@@ -24,6 +24,11 @@ def shell(command: str) -> dict[str, Any]:
     return QUIET | {"command": ["sh", "-c", command]}
 
 
+def small(name: str, command: str) -> dict[str, Any]:
+    """A container beside the server, or before it."""
+    return {"name": name, "command": ["sh", "-c", command], "resources": {"requests": {"cpu": "5m", "memory": "8Mi"}}}
+
+
 def broken_deployments(registry: str) -> Mapping[str, dict[str, Any]]:
     """By the cause that each is to have: what `scoring_deployment` is told."""
     return {
@@ -51,6 +56,35 @@ def broken_deployments(registry: str) -> Mapping[str, dict[str, Any]]:
             },
         },
         "volume_missing": {"pod": {"volumes": [{"name": "score", "configMap": {"name": "nowhere"}}]}},
+        "claim_missing": {
+            "pod": {"volumes": [{"name": "score", "persistentVolumeClaim": {"claimName": "nowhere"}}]},
+        },
+        "volume_fails": {
+            "pod": {"volumes": [{"name": "score", "hostPath": {"path": "/nowhere/at/all", "type": "Directory"}}]},
+        },
+        "other_platform": {  # a program that the kernel cannot read: no `#!`, no ELF
+            "score": "x = 1\n",
+            "container": QUIET | {"command": ["/score/score.py"]},
+            "pod": {
+                "volumes": [{"name": "score", "configMap": {"name": "other-platform-score", "defaultMode": 0o755}}],
+            },
+        },
+        "no_such_command": {"container": QUIET | {"command": ["/not/there"]}},
+        "init_container_crashes": {"init": [small("storage-initializer", "echo no licence; exit 9")]},
+        "init_container_waits": {
+            "init": [small("storage-initializer", "echo downloading the model; sleep 600")],
+            "spec": {"progressDeadlineSeconds": 3},
+        },
+        "sidecar_not_ready": {
+            "beside": [small("proxy", "sleep 600") | {"readinessProbe": http_probe(EMPTY_PORT, periodSeconds=1)}],
+        },
+        "not_known": {"container": shell("sleep 600") | {"readinessProbe": {"exec": {"command": ["false"]}}}},
+        "readiness_gate": {
+            "container": shell("sleep 600"),
+            "pod": {"readinessGates": [{"conditionType": "example.org/in-the-load-balancer"}]},
+        },
+        "scheduling_gated": {"pod": {"schedulingGates": [{"name": "example.org/in-the-queue"}]}},
+        "deployment_paused": {"spec": {"paused": True}},
         "does_not_fit": {"cpu": "100", "replicas": 2},
         "no_such_node": {"pod": {"nodeSelector": {"agentpool": "gpu"}}},
         "probe_fails": {"container": {"readinessProbe": http_probe(EMPTY_PORT, periodSeconds=1)}},

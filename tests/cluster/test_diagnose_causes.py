@@ -7,6 +7,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,15 @@ NAMED: dict[str, tuple[str, list[str]]] = {
     "registry_unreachable": ("registry_unreachable", ["127.0.0.1:1/scoring:1", "connection refused"]),
     "configuration_missing": ("configuration_missing", ['CreateContainerConfigError: secret "not-there" not found']),
     "volume_missing": ("configuration_missing", ["FailedMount", 'configmap "nowhere" not found']),
+    "claim_missing": ("claim_not_bound", ['persistentvolumeclaim "nowhere" not found', "the pod's claims: nowhere"]),
+    "volume_fails": ("volume_fails", ["FailedMount", "/nowhere/at/all is not a directory", "failures so far"]),
+    "other_platform": ("container_cannot_start", ["exec format error", "exit code"]),
+    "no_such_command": ("container_cannot_start", ["/not/there", "no such file or directory"]),
+    "init_container_crashes": (
+        "crashed",
+        ["container storage-initializer ended with exit code 9", "its log ends with: no licence"],
+    ),
+    "deployment_paused": ("deployment_paused", ["spec.paused is true; replicas wanted: 1, pods: none"]),
     "does_not_fit": (
         "does_not_fit",
         ["Insufficient cpu", "requests cpu 100, memory 128 Mi", "free on one of", "too little", "0 more such replicas"],
@@ -59,6 +69,26 @@ NAMED: dict[str, tuple[str, list[str]]] = {
     ),
     "evicted": ("evicted", ["exceeds the total limit of containers 20Mi", "ephemeral-storage: the pod used more"]),
 }
+
+
+SOON_S = 4.0
+WAITING: dict[str, tuple[str, list[str]]] = {
+    "init_container_waits": (
+        "init_container_does_not_end",
+        ["init container storage-initializer has run for", "its log ends with: downloading the model"],
+    ),
+    "sidecar_not_ready": (
+        "sidecar_not_ready",
+        ["container proxy is not ready; the scoring server (inference-server) is ready", f":{EMPTY_PORT}/"],
+    ),
+    "readiness_gate": ("readiness_gate", ["not met: example.org/in-the-load-balancer", "nobody has set the condition"]),
+    "scheduling_gated": ("scheduling_gated", ["not removed: example.org/in-the-queue"]),
+    "not_known": (
+        "not_known",
+        ["container inference-server has run for", "is not ready", "Unhealthy (", "probe failed"],
+    ),
+}
+"""What is a failure only if it lasts: named after SOON_S, and before that no cause of their own."""
 
 
 @pytest.fixture(scope="module")
@@ -96,16 +126,19 @@ def _named(cause: str) -> str:
     return cause.replace("_", "-")
 
 
-def _diagnosed(kubeconfig: Path, space: str, name: str) -> dict[str, Any]:
-    return diagnose_deployment(ClusterTarget(kubeconfig=kubeconfig, namespace=space, deployment=_named(name)))
+def _diagnosed(kubeconfig: Path, space: str, name: str, patience_s: float = PATIENCE_S) -> dict[str, Any]:
+    target = ClusterTarget(kubeconfig=kubeconfig, namespace=space, deployment=_named(name))
+    return diagnose_deployment(target, patience_s)
 
 
-def _until_found(kubeconfig: Path, space: str, name: str, words: list[str]) -> dict[str, Any]:
+def _until_found(
+    kubeconfig: Path, space: str, name: str, words: list[str], patience_s: float = PATIENCE_S
+) -> dict[str, Any]:
     """The first document whose evidence has all these words."""
     seen: dict[str, Any] = {}
 
     def look() -> bool:
-        seen.update(_diagnosed(kubeconfig, space, name))
+        seen.update(_diagnosed(kubeconfig, space, name, patience_s))
         said = "\n".join(line for finding in seen["findings"] for line in finding["evidence"])
         return all(word in said for word in words) and bool(seen["findings"])
 
@@ -132,6 +165,90 @@ def test_a_failure_is_named(broken: None, kubeconfig: Path, space: str, name: st
     document = _until_found(kubeconfig, space, name, words)
     assert [finding["cause"] for finding in document["findings"]] == [cause]
     assert (document["health"], document["missing_rights"]) == ("unhealthy", [])
+
+
+@pytest.mark.parametrize("name", WAITING)
+def test_what_waits_is_named_when_it_lasts(broken: None, kubeconfig: Path, space: str, name: str) -> None:
+    cause, words = WAITING[name]
+    document = _until_found(kubeconfig, space, name, words, patience_s=SOON_S)
+    assert [finding["cause"] for finding in document["findings"]] == [cause]
+    assert document["health"] == "unhealthy"
+    young = _diagnosed(kubeconfig, space, name, patience_s=3600.0)
+    assert {finding["cause"] for finding in young["findings"]} <= {"progress_deadline_exceeded"}
+    told = [pod["state"] for pod in young["waiting"]] or young["findings"][0]["evidence"]
+    assert all(told)
+
+
+def test_a_rollout_that_kubernetes_has_given_up(broken: None, kubeconfig: Path, space: str) -> None:
+    words = ["made no progress for 3 s (progressDeadlineSeconds)", "has timed out progressing", "storage-initializer"]
+    document = _until_found(kubeconfig, space, "init_container_waits", words)
+    assert [finding["cause"] for finding in document["findings"]] == ["progress_deadline_exceeded"]
+
+
+def test_a_sandbox_that_cannot_be_made(
+    cluster: Cluster | ForeignCluster, api: client.ApiClient, namespace: str
+) -> None:
+    """For want of the runtime that its RuntimeClass names; three attempts take the kubelet half a minute."""
+    classes: Any = client.NodeV1Api(api)
+    classes.create_runtime_class({"metadata": {"name": namespace}, "handler": "nowhere"})
+    try:
+        scoring_deployment(api, namespace, "blue", pod={"runtimeClassName": namespace})
+        words = ["FailedCreatePodSandBox", '"nowhere"', "failures so far"]
+        document = _until_found(cluster.kubeconfig, namespace, "blue", words)
+    finally:
+        classes.delete_runtime_class(namespace)
+    (finding,) = document["findings"]
+    assert (finding["cause"], finding["measured"]["kind"]) == ("sandbox_fails", "runtime_class")
+
+
+def test_pods_that_admission_refuses(cluster: Cluster | ForeignCluster, api: client.ApiClient, namespace: str) -> None:
+    """By the namespace's Pod Security level, and by a webhook that nobody answers."""
+    core: Any = client.CoreV1Api(api)
+    level = {"pod-security.kubernetes.io/enforce": "restricted"}
+    core.patch_namespace(namespace, {"metadata": {"labels": level}})
+    scoring_deployment(api, namespace, "strict")
+    document = _until_found(cluster.kubeconfig, namespace, "strict", ['violates PodSecurity "restricted'])
+    (finding,) = document["findings"]
+    assert (finding["cause"], finding["measured"]["rule"]) == ("creation_refused", "pod_security")
+    core.patch_namespace(namespace, {"metadata": {"labels": dict.fromkeys(level)}})
+    with _silent_webhook(api, namespace):
+        scoring_deployment(api, namespace, "hooked")
+        document = _until_found(cluster.kubeconfig, namespace, "hooked", ["failed calling webhook"])
+    (finding,) = document["findings"]
+    assert (finding["cause"], finding["measured"]["rule"]) == ("creation_refused", "webhook_fails")
+
+
+@contextmanager
+def _silent_webhook(api: client.ApiClient, namespace: str) -> Iterator[None]:
+    admission: Any = client.AdmissionregistrationV1Api(api)
+    hook = {
+        "name": "nobody.example.org",
+        "clientConfig": {"url": "https://127.0.0.1:1/admit"},
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
+        "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}],
+        "admissionReviewVersions": ["v1"],
+        "sideEffects": "None",
+        "timeoutSeconds": 1,
+    }
+    admission.create_validating_webhook_configuration({"metadata": {"name": namespace}, "webhooks": [hook]})
+    try:
+        yield
+    finally:
+        admission.delete_validating_webhook_configuration(namespace)
+
+
+def test_a_node_that_refuses_a_pod(cluster: Cluster | ForeignCluster, api: client.ApiClient, namespace: str) -> None:
+    """Bound to a node past the scheduler, with a selector that the node does not fit; a quota ends the attempts."""
+    core: Any = client.CoreV1Api(api)
+    few = {"metadata": {"name": "few"}, "spec": {"hard": {"count/pods": "2"}}}
+    core.create_namespaced_resource_quota(namespace, few)
+    node = core.list_node().items[0].metadata.name
+    scoring_deployment(api, namespace, "blue", pod={"nodeName": node, "nodeSelector": {"agentpool": "gpu"}})
+    words = [f"node {node} refused the pod (NodeAffinity)"]
+    document = _until_found(cluster.kubeconfig, namespace, "blue", words)
+    assert (
+        {"node_refused"} <= {finding["cause"] for finding in document["findings"]} <= {"node_refused", "quota_exceeded"}
+    )
 
 
 def test_as_many_as_fit_are_ready_and_what_the_next_one_lacks_is_named(

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -35,12 +35,15 @@ def scoring_deployment(
     pre_stop_s: float = 2.0,
     grace_period_s: int = 4,
     container: Mapping[str, Any] | None = None,
+    beside: Sequence[Mapping[str, Any]] = (),
+    init: Sequence[Mapping[str, Any]] = (),
     pod: Mapping[str, Any] | None = None,
     spec: Mapping[str, Any] | None = None,
 ) -> None:
     """Creates a Deployment, whose pods have the label `app: NAME`, and the ConfigMap with its `score.py`.
 
     `container`, `pod` and `spec` overrule single fields of the container, of the pod's spec and of the Deployment's.
+    `beside` and `init` are further containers of the same image, which run with the server and before it.
     """
     server = _image(image) | {
         "name": CONTAINER,
@@ -56,7 +59,8 @@ def scoring_deployment(
     }
     pod_spec = {
         "terminationGracePeriodSeconds": grace_period_s,
-        "containers": [server | dict(container or {})],
+        "containers": [server | dict(container or {}), *({**_image(image), **extra} for extra in beside)],
+        "initContainers": [{**_image(image), **extra} for extra in init],
         "volumes": [{"name": "score", "configMap": {"name": f"{name}-score"}}],
     }
     match = {"app": name}

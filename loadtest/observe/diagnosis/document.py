@@ -9,7 +9,9 @@ from loadtest.observe.api import ApiError, CredentialsRefused
 from loadtest.observe.diagnosis.diagnose import diagnose
 from loadtest.observe.diagnosis.findings import findings_document
 from loadtest.observe.diagnosis.reading import condition, has_ended, is_ready, name_of, part, whole
-from loadtest.observe.diagnosis.snapshot import Json, Snapshot, take_snapshot
+from loadtest.observe.diagnosis.snapshot import PATIENCE_S, Json, Snapshot, take_snapshot
+from loadtest.observe.diagnosis.waits import live_pods, state_of, waits_s
+from loadtest.observe.diagnosis.words import Cause
 from loadtest.observe.target import ClusterTarget
 from planner.errors import InputError, NoVerdictError
 
@@ -18,13 +20,16 @@ EXIT_CODES = {HEALTHY: 0, UNHEALTHY: 1, STARTING: 3, UNKNOWN: 3}
 PHASES = ("ready", "starting", "pending", "terminating")
 
 
-def diagnose_deployment(target: ClusterTarget) -> dict[str, Any]:
-    """Raises InputError where the cluster or the Deployment cannot be had, NoVerdictError where the API is lost."""
+def diagnose_deployment(target: ClusterTarget, patience_s: float = PATIENCE_S) -> dict[str, Any]:
+    """patience_s: a pod that is not ready may still be starting for so long, or for as long as others took.
+
+    Raises InputError where the cluster or the Deployment cannot be had, NoVerdictError where the API is lost."""
     from loadtest.observe.observer import connect
 
     connection = connect(target)
     try:
-        return document(take_snapshot(connection.api, connection.deployment), connection.api.namespace)
+        taken = take_snapshot(connection.api, connection.deployment, patience_s)
+        return document(taken, connection.api.namespace)
     except CredentialsRefused as error:
         raise InputError(str(error)) from None
     except ApiError as error:
@@ -35,10 +40,14 @@ def diagnose_deployment(target: ClusterTarget) -> dict[str, Any]:
 
 def document(snapshot: Snapshot, namespace: str) -> dict[str, Any]:
     """health: healthy (every wanted replica is ready, and nothing was found), unhealthy (something was found), starting
-    (replicas are missing, and nothing says why: too early to tell), unknown (rights are missing that would tell)."""
+    (replicas are missing, and nothing says why: too early to tell), unknown (rights are missing that would tell).
+
+    waiting: what each pod of no finding waits for, while it is not ready.
+    """
     findings = findings_document(diagnose(snapshot))
     replicas = replica_counts(snapshot)
-    if findings:
+    is_known = any(finding["cause"] != Cause.NOT_KNOWN for finding in findings)
+    if findings and (is_known or not snapshot.missing_rights):
         health = UNHEALTHY
     elif not snapshot.sees_pods:
         health = UNKNOWN
@@ -54,8 +63,24 @@ def document(snapshot: Snapshot, namespace: str) -> dict[str, Any]:
         "health": health,
         "healthy": health == HEALTHY,
         "findings": findings,
+        "waiting": _waiting(snapshot, findings),
+        "patience_s": snapshot.patience_s,
+        "cold_start_s": snapshot.cold_start_s,
         "missing_rights": snapshot.missing_rights,
     }
+
+
+def _waiting(snapshot: Snapshot, findings: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    told = {pod for finding in findings for pod in finding["pods"]}
+    return [
+        {
+            "pod": name_of(pod),
+            "for_s": None if (age_s := waits_s(snapshot, pod)) is None else round(age_s),
+            "state": state_of(snapshot, pod),
+        }
+        for pod in live_pods(snapshot)
+        if not is_ready(pod) and name_of(pod) not in told
+    ]
 
 
 def replica_counts(snapshot: Snapshot) -> dict[str, int]:

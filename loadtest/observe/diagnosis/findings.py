@@ -17,16 +17,18 @@ class Finding:
     """One cause, in one or several pods. measured: the numbers of the evidence.
 
     evidence: sentences, or blocks of lines. The first says what is wrong without what differs from pod to pod.
+    step: what to do, where that is not what the cause's own words say.
     """
 
     cause: Cause
     pods: tuple[str, ...]
     evidence: tuple[str, ...]
     measured: Mapping[str, Any] = field(default_factory=dict)
+    step: str = ""
 
     @property
     def next_step(self) -> str:
-        return WORDS[self.cause].next_step
+        return self.step or WORDS[self.cause].next_step
 
     @property
     def azure(self) -> str:
@@ -34,11 +36,13 @@ class Finding:
 
 
 def joined(findings: Iterable[Finding]) -> list[Finding]:
-    """One finding of each cause, with all its pods: the first one's evidence, and what others say that differs."""
-    by_cause: dict[Cause, list[Finding]] = {}
+    """One finding of each cause and next step, with all its pods: the first one's evidence, and what others say that
+    differs."""
+    alike: dict[tuple[Cause, str], list[Finding]] = {}
     for finding in findings:
-        by_cause.setdefault(finding.cause, []).append(finding)
-    return [_one(by_cause[cause]) for cause in Cause if cause in by_cause]
+        alike.setdefault((finding.cause, finding.step), []).append(finding)
+    order = list(Cause)
+    return [_one(alike[key]) for key in sorted(alike, key=lambda key: order.index(key[0]))]
 
 
 def findings_document(findings: Iterable[Finding]) -> list[dict[str, Any]]:
@@ -70,4 +74,5 @@ def _one(same: list[Finding]) -> Finding:
         pods=tuple(dict.fromkeys(pod for finding in same for pod in finding.pods)),
         evidence=(*first.evidence, *also),
         measured=first.measured,
+        step=first.step,
     )

@@ -9,6 +9,8 @@ Json = dict[str, Any]
 
 SERVER_CONTAINERS = ("inference-server", "scoring-server")
 """Names that Azure gives the container with the model, beside which others may run."""
+_DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
+"""An annotation of the pod. Istio names the application in it, since its own proxy may be the first container."""
 
 
 def part(thing: object, *keys: str) -> Any:
@@ -87,7 +89,43 @@ def container(pod: object, name: str) -> Json:
 def main_container(pod: object) -> Json:
     """That with the scoring server."""
     every = items(pod, "spec", "containers")
-    return next((c for c in every if text(c, "name") in SERVER_CONTAINERS), every[0] if every else {})
+    annotated = text(pod, "metadata", "annotations", _DEFAULT_CONTAINER)
+    named = [c for names in (SERVER_CONTAINERS, (annotated,)) for c in every if text(c, "name") in names]
+    return (named + every + [{}])[0]
+
+
+def server_status(pod: object) -> Json:
+    """Of the container with the scoring server; {} where the kubelet has not reported it yet."""
+    name = text(main_container(pod), "name")
+    return next((s for s in items(pod, "status", "containerStatuses") if text(s, "name") == name), {})
+
+
+def running_statuses(pod: object) -> list[Json]:
+    """Of the containers that a ready pod needs: its own, and the sidecars among its init containers."""
+    sidecars = [
+        status
+        for status in items(pod, "status", "initContainerStatuses")
+        if text(container(pod, text(status, "name")), "restartPolicy") == "Always"
+    ]
+    return items(pod, "status", "containerStatuses") + sidecars
+
+
+def unfinished_init(pod: object) -> Json:
+    """The status of the init container that the others wait for; {} where all have done their work.
+
+    A sidecar (restartPolicy Always) has done it once it has started.
+    """
+    for status in items(pod, "status", "initContainerStatuses"):
+        is_sidecar = text(container(pod, text(status, "name")), "restartPolicy") == "Always"
+        is_done = whole(status, "state", "terminated", "exitCode") == 0
+        if not is_done and not (is_sidecar and part(status, "started") is True):
+            return status
+    return {}
+
+
+def container_of(event: object) -> str:
+    """The container of which an event speaks: its fieldPath is `spec.containers{NAME}`. "" where it names none."""
+    return text(event, "involvedObject", "fieldPath").partition("{")[2].rstrip("}")
 
 
 def ended(status: object) -> Json:
@@ -111,6 +149,11 @@ def when(event: object) -> datetime | None:
         instant(event, "firstTimestamp"),
     ]
     return max((stamp for stamp in stamps if stamp is not None), default=None)
+
+
+def count(events: list[Json]) -> int:
+    """So often did these events happen: the API keeps one for several of the same."""
+    return sum(max(1, whole(event, "count") or 1) for event in events)
 
 
 def one_line(said: str, most: int = 400) -> str:

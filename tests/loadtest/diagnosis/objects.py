@@ -81,15 +81,44 @@ def node(name: str = "node-1", *, cpu: str = "2", memory: str = "8Gi", **more: A
 
 
 def event(
-    reason: str, message: str, *, about: str = "blue-1", count: int = 1, seconds_ago: float = 20
+    reason: str,
+    message: str,
+    *,
+    about: str = "blue-1",
+    count: int = 1,
+    seconds_ago: float = 20,
+    container: str | None = None,
+    **more: Any,
 ) -> dict[str, Any]:
+    """container: of which the event speaks, as the kubelet names it."""
+    path = {"fieldPath": f"spec.containers{{{container}}}"} if container else {}
     return {
         "reason": reason,
         "message": message,
         "count": count,
         "lastTimestamp": ago(seconds_ago),
-        "involvedObject": {"uid": f"uid-{about}"},
+        "involvedObject": {"uid": f"uid-{about}"} | path,
+        **more,
     }
+
+
+def box(
+    name: str = "inference-server", *, reason: str = "", ready: bool = False, runs_s: float = 1800.0
+) -> dict[str, Any]:
+    """The status of a container: waiting for this reason, or running for so long."""
+    state = waiting(reason) if reason else {"running": {"startedAt": ago(runs_s)}}
+    return {"name": name, "state": state, "lastState": {}, "restartCount": 0, "ready": ready}
+
+
+def aged(thing: dict[str, Any], seconds: float = 1800.0) -> dict[str, Any]:
+    """The same pod, created so long ago."""
+    thing["metadata"]["creationTimestamp"] = thing["status"]["startTime"] = ago(seconds)
+    return thing
+
+
+def creating(seconds: float = 1800.0) -> dict[str, Any]:
+    """A pod whose container is being made since it was created."""
+    return aged(pod(box(reason="ContainerCreating"), phase="Pending"), seconds)
 
 
 def snapshot(*pods: dict[str, Any], **more: Any) -> Snapshot:

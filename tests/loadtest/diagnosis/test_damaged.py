@@ -16,7 +16,9 @@ from loadtest.observe.init_time import BEGUN, DONE
 from tests.loadtest.diagnosis.objects import (
     NOW,
     USERS,
+    aged,
     ago,
+    box,
     ended,
     event,
     log,
@@ -28,10 +30,17 @@ from tests.loadtest.diagnosis.objects import (
     wrapped,
 )
 from tests.loadtest.diagnosis.test_causes import killed, replica_set
+from tests.loadtest.diagnosis.test_placement import GIVEN_UP
+from tests.loadtest.diagnosis.test_waiting import beside
 
 CRASHED = log("User's init function failed", wrapped("invoke_init", USERS.format(function="init")))
+CLAIM = {"name": "m", "persistentVolumeClaim": {"claimName": "models"}}
 WHOLE: dict[str, Any] = {
-    "deployment": {"metadata": {"name": "blue", "uid": "u"}, "spec": {"replicas": 3}, "status": {"readyReplicas": 1}},
+    "deployment": {
+        "metadata": {"name": "blue", "uid": "u", "creationTimestamp": ago(9000), "managedFields": [{"time": ago(900)}]},
+        "spec": {"replicas": 30, "paused": True, "progressDeadlineSeconds": 60},
+        "status": {"readyReplicas": 1, "updatedReplicas": 1, "conditions": [GIVEN_UP]},
+    },
     "replicasets": [replica_set("exceeded quota: few, requested: cpu=2, used: cpu=7, limited: cpu=8")],
     "pods": [
         pod(status(state=waiting("CrashLoopBackOff"), last=ended(3), restarts=4), name="crashed"),
@@ -41,6 +50,14 @@ WHOLE: dict[str, Any] = {
         unschedulable(tolerations=[{"operator": "Exists"}], nodeSelector={"agentpool": "cpu"}),
         pod(phase="Failed", reason="Evicted", message="low on resource: memory", startTime=ago(9), name="evicted"),
         pod(name="slow"),
+        pod(phase="Failed", reason="OutOfcpu", message="no cpu", startTime=ago(9), name="refused"),
+        aged(pod(box(reason="ContainerCreating"), name="creating")),
+        aged(pod(box(reason="ContainerCreating"), name="pulling")),
+        aged(pod(box(ready=True), box("proxy"), name="meshed", spec=beside("proxy"))),
+        aged(pod(box(reason="PodInitializing"), name="initial", initContainerStatuses=[box("storage-initializer")])),
+        aged(pod(box(ready=True), name="gated", spec={"readinessGates": [{"conditionType": "x.example/ready"}]})),
+        aged(unschedulable("pod has unbound immediate PersistentVolumeClaims", volumes=[CLAIM])),
+        aged(pod(box(), name="unknown")),
         pod(name="ready", ready=True),
     ],
     "nodes": [node(), node("node-2", taints=[{"key": "sku", "value": "gpu", "effect": "NoSchedule"}])],
@@ -49,6 +66,12 @@ WHOLE: dict[str, Any] = {
         event("Unhealthy", "Readiness probe failed: connection refused", about="slow"),
         event("Failed", "Failed to pull image", about="image"),
         event("NodeNotReady", "Node is not ready", about="ready"),
+        event("FailedCreatePodSandBox", "No available addresses", about="creating", count=9),
+        event("FailedMount", "mount error(115)", about="image", count=9, type="Warning"),
+        event("Pulling", "Pulling image", about="pulling", seconds_ago=900),
+        event("Unhealthy", "Readiness probe failed: connection refused", about="meshed", container="proxy"),
+        event("NotTriggerScaleUp", "pod didn't trigger scale-up: 1 max node group size reached"),
+        event("Odd", "something odd", about="unknown", type="Warning"),
     ],
 }
 LOGS = {
@@ -103,8 +126,8 @@ def test_damaged_objects(paths: list[tuple[Any, ...]], values: list[Any]) -> Non
 
 def test_each_place_damaged_once() -> None:
     for number, path in enumerate(PLACES):
-        for value in (..., MISTAKES[1 + number % (len(MISTAKES) - 1)]):
-            document(damaged([path], [value]), "ml")
+        value = ... if number % 2 else MISTAKES[1 + number // 2 % (len(MISTAKES) - 1)]
+        document(damaged([path], [value]), "ml")
 
 
 @settings(max_examples=100, deadline=None)

@@ -8,8 +8,8 @@ import pytest
 
 from loadtest.observe.api import CredentialsRefused, KubernetesApi, Refused, Unreachable
 from loadtest.observe.diagnosis import diagnose, take_snapshot
-from loadtest.observe.diagnosis.snapshot import HEAD_BYTES
-from tests.loadtest.diagnosis.objects import ended, node, pod, status, unschedulable, waiting
+from loadtest.observe.diagnosis.snapshot import HEAD_BYTES, INIT_TAIL_LINES
+from tests.loadtest.diagnosis.objects import aged, ago, box, ended, node, pod, status, unschedulable, waiting
 
 DEPLOYMENT = {
     "metadata": {"name": "blue", "uid": "uid-blue"},
@@ -95,6 +95,22 @@ def test_a_long_log_of_a_young_pod_is_read_at_both_ends() -> None:
     server.said = "x" * HEAD_BYTES
     seen(server)
     assert ["tailLines" in log for log in server.logs] == [False, True]
+
+
+def test_the_log_of_the_init_container_that_runs_is_read() -> None:
+    waits = owned(pod(status(state=waiting("PodInitializing")), name="initial"), "uid-set")
+    waits["status"]["initContainerStatuses"] = [box("done") | {"state": {"terminated": {"exitCode": 0}}}, box("fetch")]
+    server = Server(waits)
+    assert set(seen(server).logs) == {("initial", "init")}
+    assert server.logs == [{"pod": "initial", "container": "fetch", "timestamps": "true", "tailLines": INIT_TAIL_LINES}]
+
+
+def test_cold_starts_of_ready_pods_prolong_the_patience() -> None:
+    there = owned(aged(pod(ready=True, name="up"), 5000), "uid-set")
+    there["status"]["conditions"][0]["lastTransitionTime"] = ago(5000 - 420)
+    taken = seen(Server(there))
+    assert (taken.cold_start_s, taken.patience_s) == (420.0, 420.0)
+    assert take_snapshot(cast(KubernetesApi, Server(there)), DEPLOYMENT, 900.0).patience_s == 900.0
 
 
 def test_pods_elsewhere_are_counted_if_they_may_be_seen() -> None:

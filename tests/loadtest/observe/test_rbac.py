@@ -45,3 +45,10 @@ def test_a_secret_is_never_read_and_everything_lies_in_the_namespace_or_carries_
     for document in yaml.safe_load_all(manifest("ml", scaling=scaling)):
         metadata = document["metadata"]
         assert metadata.get("namespace") == "ml" or metadata["name"].endswith("-ml")
+
+
+@pytest.mark.parametrize("scaling", [True, False])
+def test_every_document_is_written_out_without_anchors(scaling: bool) -> None:
+    """A person reads and edits it, and not every tool takes an alias."""
+    tokens = yaml.scan(manifest("ml", scaling=scaling))
+    assert not any(isinstance(token, yaml.AnchorToken | yaml.AliasToken) for token in tokens)

@@ -1,52 +1,17 @@
-"""Pods that no node has room for: which resource, how much is free, and how many would fit."""
+"""How much room the nodes have: requests against what is allocatable, node selectors and taints."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from kubernetes.utils import parse_quantity
 
-from loadtest.observe.diagnosis.findings import Finding
-from loadtest.observe.diagnosis.reading import (
-    Json,
-    condition,
-    has_ended,
-    is_ready,
-    items,
-    mapping,
-    name_of,
-    one_line,
-    part,
-    text,
-)
+from loadtest.observe.diagnosis.reading import Json, has_ended, is_ready, items, mapping, name_of, part, text
 from loadtest.observe.diagnosis.snapshot import Snapshot
-from loadtest.observe.diagnosis.words import Cause
 
 Amounts = dict[str, Decimal]
 _PARSE: Any = parse_quantity
-
-
-def scheduling_findings(snapshot: Snapshot, pod: Json) -> Iterator[Finding]:
-    scheduled = condition(pod, "PodScheduled")
-    if scheduled.get("status") != "False" or scheduled.get("reason") != "Unschedulable":
-        return
-    said = (
-        one_line(re.split(r"no new claims|preemption:", text(scheduled, "message"))[0].strip().rstrip(",."))
-        or "no reason given"
-    )
-    wanted = requests_of(pod)
-    evidence = [f"the scheduler: {said}", f"a pod requests {_said(wanted)}"]
-    measured: dict[str, Any] = {"requests": {name: float(value) for name, value in wanted.items()}}
-    if snapshot.nodes is None:
-        evidence.append("nodes cannot be seen (no right to list them), so what is free on them is not known")
-    else:
-        more, numbers = _room(snapshot, pod, wanted)
-        evidence += more
-        measured |= numbers
-    yield Finding(cause=Cause.DOES_NOT_FIT, pods=(name_of(pod),), evidence=tuple(evidence), measured=measured)
 
 
 def requests_of(pod: Json) -> Amounts:
@@ -65,7 +30,7 @@ def requests_of(pod: Json) -> Amounts:
     return total
 
 
-def _room(snapshot: Snapshot, pod: Json, wanted: Amounts) -> tuple[list[str], dict[str, Any]]:
+def room(snapshot: Snapshot, pod: Json, wanted: Amounts) -> tuple[list[str], dict[str, Any]]:
     nodes = snapshot.nodes or []
     refused = {name_of(node): why for node in nodes if (why := _why_not(node, pod))}
     free = {name_of(node): _free(node, snapshot) for node in nodes if name_of(node) not in refused}
@@ -153,7 +118,7 @@ def _quantity(value: object) -> Decimal:
     return read if read.is_finite() else Decimal(0)
 
 
-def _said(amounts: Amounts) -> str:
+def amounts_in_words(amounts: Amounts) -> str:
     named = [f"{name} {_amount(name, value)}" for name, value in amounts.items()]
     return ", ".join(named) or "nothing"
 

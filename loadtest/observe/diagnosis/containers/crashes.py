@@ -7,6 +7,7 @@ from typing import Any
 
 from loadtest.observe.diagnosis.findings import Finding
 from loadtest.observe.diagnosis.logs import KILLED, TOO_SLOW, Raised, Where, last_line, newest, raised_in
+from loadtest.observe.diagnosis.preparation.configuration import OTHER_PLATFORM, PLATFORM_STEP
 from loadtest.observe.diagnosis.reading import (
     Json,
     container,
@@ -22,14 +23,14 @@ from loadtest.observe.diagnosis.reading import (
     text,
     whole,
 )
-from loadtest.observe.diagnosis.snapshot import Snapshot
+from loadtest.observe.diagnosis.snapshot import RECENT_S, Snapshot
 from loadtest.observe.diagnosis.words import Cause
-
-RECENT_S = 600.0
-"""What ended longer ago, and runs since, is no finding any more."""
 
 _SIGNALS = {134: "SIGABRT", 137: "SIGKILL", 139: "SIGSEGV", 143: "SIGTERM"}
 _RAISED = {Where.INIT: Cause.INIT_RAISED, Where.IMPORT: Cause.IMPORT_RAISED}
+_NEVER_RAN = ("StartError", "ContainerCannotRun", "CreateContainerError")
+_RUNTIME_OUT_OF_MEMORY = "init was OOM-killed"
+"""Of runc: the limit is too small for the container to even begin."""
 _NO_LOG = "its log cannot be read, or is empty"
 
 
@@ -55,6 +56,13 @@ def _crash(pod: Json, status: Json, log: str) -> Finding:
     how = f"container {name} ended with exit code {code}{signal}, reason {text(ended(status), 'reason') or 'not given'}"
     times = f"restarts so far: {restarts}"
     measured: dict[str, Any] = {"container": name, "exit_code": code, "restarts": restarts}
+    if (never := text(ended(status), "reason") in _NEVER_RAN) or OTHER_PLATFORM.search(last_line(log)):
+        words = one_line(text(ended(status), "message") if never else last_line(log)) or "the runtime gives no message"
+        if _RUNTIME_OUT_OF_MEMORY not in words:
+            return _cannot_start(pod, words, (how, times), measured)
+        evidence = (words, f"{how}; {_limit_words(limit)}", times)
+        measured |= {"memory_limit": limit}
+        return Finding(cause=Cause.MEMORY_LIMIT, pods=(name_of(pod),), evidence=evidence, measured=measured)
     if is_out_of_memory(status) or (KILLED in log and TOO_SLOW not in log):
         return Finding(
             cause=Cause.MEMORY_LIMIT,
@@ -68,6 +76,13 @@ def _crash(pod: Json, status: Json, log: str) -> Finding:
         how += "; gunicorn ended a worker that did not answer within WORKER_TIMEOUT"
     said = f"its log ends with: {one_line(last_line(log))}" if last_line(log) else _NO_LOG
     return Finding(cause=Cause.CRASHED, pods=(name_of(pod),), evidence=(how, said, times), measured=measured)
+
+
+def _cannot_start(pod: Json, words: str, more: tuple[str, ...], measured: dict[str, Any]) -> Finding:
+    """Nothing of the image has run."""
+    step = PLATFORM_STEP if OTHER_PLATFORM.search(words) else ""
+    pods = (name_of(pod),)
+    return Finding(cause=Cause.CANNOT_START, pods=pods, evidence=(words, *more), measured=measured, step=step)
 
 
 def _raised(pod: Json, raised: Raised, more: tuple[str, ...], measured: dict[str, Any]) -> Finding:

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-from loadtest.observe.diagnosis.crashes import RECENT_S, is_out_of_memory
+from loadtest.observe.diagnosis.containers.crashes import is_out_of_memory
 from loadtest.observe.diagnosis.findings import Finding
 from loadtest.observe.diagnosis.logs import KILLED, PORT, Where, newest, raised_in
 from loadtest.observe.diagnosis.reading import (
     Json,
+    container_of,
+    count,
     ended_status,
     instant,
     is_ready,
@@ -21,11 +23,12 @@ from loadtest.observe.diagnosis.reading import (
     name_of,
     one_line,
     part,
+    server_status,
     text,
     when,
     whole,
 )
-from loadtest.observe.diagnosis.snapshot import CURRENT, Snapshot
+from loadtest.observe.diagnosis.snapshot import CURRENT, RECENT_S, Snapshot
 from loadtest.observe.diagnosis.words import Cause
 from loadtest.observe.init_time import BEGUN, DONE, init_seconds
 
@@ -39,13 +42,14 @@ _KILLED_BY_PROBE = re.compile(r"failed (liveness|startup) probe", re.I)
 
 
 def probe_findings(snapshot: Snapshot, pod: Json) -> Iterator[Finding]:
-    killed = [e for e in snapshot.events_of(pod, "Killing") if _KILLED_BY_PROBE.search(text(e, "message"))]
+    killed = [e for e in _of_the_server(snapshot, pod, "Killing") if _KILLED_BY_PROBE.search(text(e, "message"))]
     if killed and snapshot.is_recent(when(killed[-1]), RECENT_S):
         if not _is_of_another_cause(snapshot, pod):
             yield _killed(snapshot, pod, text(killed[-1], "message"))
         return
-    if is_ready(pod) or not (server := _server_status(pod)) or not part(server, "state", "running"):
-        return
+    server = server_status(pod)
+    if is_ready(pod) or part(server, "ready") is True or not part(server, "state", "running"):
+        return  # what is not ready is another container, or a gate
     failed = _failed(snapshot, pod, "Readiness")
     log = snapshot.current(pod)
     if failed and _has_waited(snapshot, pod, server, log):
@@ -64,7 +68,7 @@ def probe_findings(snapshot: Snapshot, pod: Json) -> Iterator[Finding]:
 def _not_ready(snapshot: Snapshot, pod: Json, failed: list[Json]) -> Finding:
     log = snapshot.current(pod)
     message = text(failed[-1], "message")
-    times = sum(whole(event, "count") or 1 for event in failed)
+    times = count(failed)
     begun = "init() has ended and the scoring server runs" if DONE in log else "the container runs"
     evidence = [
         f"{begun}, but the pod is not ready: {_how(message)}",
@@ -154,13 +158,14 @@ def _has_waited(snapshot: Snapshot, pod: Json, server: Json, log: str) -> bool:
 
 
 def _failed(snapshot: Snapshot, pod: Json, kind: str) -> list[Json]:
-    events = [e for e in snapshot.events_of(pod, "Unhealthy") if text(e, "message").startswith(kind)]
+    events = [e for e in _of_the_server(snapshot, pod, "Unhealthy") if text(e, "message").startswith(kind)]
     return events if events and snapshot.is_recent(when(events[-1]), RECENT_S) else []
 
 
-def _server_status(pod: Json) -> Json:
-    name = text(main_container(pod), "name")
-    return next((s for s in items(pod, "status", "containerStatuses") if text(s, "name") == name), {})
+def _of_the_server(snapshot: Snapshot, pod: Json, reason: str) -> list[Json]:
+    """Events of a sidecar's probes are not the server's. One that names no container is taken to be."""
+    names = ("", text(main_container(pod), "name"))
+    return [event for event in snapshot.events_of(pod, reason) if container_of(event) in names]
 
 
 def _how(message: str) -> str:

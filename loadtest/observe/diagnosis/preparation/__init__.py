@@ -1,0 +1,1 @@
+"""What comes before the first container runs: network, volumes, images, configuration."""
