@@ -73,6 +73,7 @@ def _comparisons(document: words.Document) -> dict[str, Any]:
         "pictures": plan_pictures(document),
         "confidence": tables.confidence(document),
         "setting_columns": tables.setting_columns(document),
+        "failure_columns": tables.failure_columns(document),
         "cost_columns": tables.cost_columns(document),
         "compared": tables.compared_rows(document),
         "rule_sentences": [words.capital(rule["sentence"]) for rule in words.rules(document)],
