@@ -56,12 +56,17 @@ def say_plan(plan: Plan) -> None:
 
 
 def describe(progress: Progress) -> str:
-    """One line: sent, 503s, p99 latency, lateness, ready replicas."""
+    """One line: sent, 503s, what failed where that is more, p99 latency, lateness, ready replicas."""
     if progress.elapsed_s < 0:
         return f"replay: starts in {-progress.elapsed_s:.0f} s"
     parts = [
         f"sent {progress.sent}/{progress.planned}",
         f"503 {_percent(progress.fraction_503)}",
+        *(
+            [f"failed {_percent(progress.fraction_failed)}"]
+            if progress.fraction_failed != progress.fraction_503
+            else []
+        ),
         f"p99 {_ms(progress.latency_p99_s)}",
         f"late {_ms(progress.send_error_p99_s)}",
     ]

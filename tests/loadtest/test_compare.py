@@ -290,13 +290,16 @@ def evidence(
         predicted_median=sum(predicted) / 2,
     )
     own = {"low": 0.0, "high": 0.2}
+    none = Difference(name="fraction_504", a=0.0, b=0.0, chance=(0.0, 0.0))
     return Evidence(
         fraction_503=fraction,
+        fraction_504=none,
+        fraction_failed=fraction,
         error_rate=0.01,
         same_requests=True,
         alike=alike,
         simulated=300,
-        model_holds={"a": own | {"holds": holds}, "b": own | {"holds": True}},
+        model_holds={"a": own | {"holds": holds, "holds_503": holds}, "b": own | {"holds": True, "holds_503": True}},
     )
 
 

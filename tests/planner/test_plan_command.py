@@ -72,7 +72,8 @@ def plan(capsys: pytest.CaptureFixture[str], path: str, *arguments: str) -> tupl
 ENTRY = {
     "autoscale_min_replicas", "autoscale_max_replicas", "autoscale_target_utilization",
     "replica_max_concurrent_requests", "worker_count", "fraction_503", "fraction_504", "fraction_failed",
-    "fraction_of_runs_within_slo", "latency_p99_s", "latency_p99_with_504_s", "mean_replicas", "replica_hours", "cost_per_hour", "cost", "replications", "verdict", "reason", "is_fresh",
+    "fraction_of_runs_within_slo", "latency_p99_s", "latency_p99_with_504_s",
+    "mean_replicas", "replica_hours", "cost_per_hour", "cost", "replications", "verdict", "reason", "is_fresh",
 }  # fmt: skip
 NAMES = {
     "command", "scenario", "slo", "verdict", "reasons", "binding_limit", "recommended", "probability_near_cheapest",
