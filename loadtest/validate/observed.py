@@ -24,6 +24,10 @@ OVERSLEPT_S, OVERSLEPT_SHARE = 0.005, 0.05
 """By how much more than planned work may take, in the median, and still be called as planned."""
 
 
+CENSORED = "drawn from the scenario: the run does not know how long those took that got 504, and the others alone are too short"
+"""A run that knows only the times of those that were answered in time knows none that could be simulated."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Observation:
     """The sent requests of a run, sorted by send time, and its replicas over time.
@@ -86,11 +90,15 @@ def observe(folder: RunFolder, scenario: Scenario) -> Observation:
     planned = schedule.service_time_s[sent]
     if not planned_by_lab or not _as_planned(measured, planned):
         planned = np.full(len(sent), np.nan)
+    service_s = np.where(np.isfinite(measured), measured, planned)
+    source = _source(measured, planned)
+    if np.any((log.outcome[sent] == Outcome.STATUS_504) & ~np.isfinite(service_s)):
+        service_s, source = np.full(len(sent), np.nan), CENSORED
     replicas = folder.read_replicas()
     return Observation(
         request=sent,
         sent_s=sent_s,
-        service_time_s=np.where(np.isfinite(measured), measured, planned),
+        service_time_s=service_s,
         send_error_s=np.maximum(log.sent_s[sent] - log.scheduled_s[sent], 0.0),
         overhead_s=_overheads(log, scenario),
         requests=int(counted.sum()),
@@ -101,7 +109,7 @@ def observe(folder: RunFolder, scenario: Scenario) -> Observation:
         bin_ready=None if replicas is None else mean_in_bins(replicas, bins, scenario.duration_s),
         first_bin=int(np.ceil(scenario.warm_up_s / BIN_S)),
         on_tick=bool(summary.get("aligned_to_tick")),
-        service_times_from=_source(measured, planned),
+        service_times_from=source,
         summary=summary,
     )
 
