@@ -24,7 +24,10 @@ OVERSLEPT_S, OVERSLEPT_SHARE = 0.005, 0.05
 """By how much more than planned work may take, in the median, and still be called as planned."""
 
 
-CENSORED = "drawn from the scenario: the run does not know how long those took that got 504, and the others alone are too short"
+CENSORED = (
+    "drawn from the scenario: the run does not know how long those took that got 504, "
+    "and the others alone are too short"
+)
 """A run that knows only the times of those that were answered in time knows none that could be simulated."""
 
 
