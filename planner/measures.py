@@ -130,7 +130,7 @@ def measure(scenario: Scenario, results: Sequence[ReplicateResult]) -> Measures:
     """All estimates from the replications of one scenario."""
     counts = Counts.of(results)
     observed_s = scenario.duration_s - scenario.warm_up_s
-    slo = scenario.slo
+    slo, p99_s = scenario.slo, quantile(results, 0.99)
     return Measures(
         replications=len(results),
         requests=int(counts.n.sum()),
@@ -139,8 +139,8 @@ def measure(scenario: Scenario, results: Sequence[ReplicateResult]) -> Measures:
         fraction_failed=counts.fraction_failed,
         fraction_of_runs_within_slo=None if slo is None else share_of_runs(runs_within(slo, counts)),
         latency_p50_s=quantile(results, 0.5),
-        latency_p99_s=quantile(results, 0.99),
-        latency_p99_with_504_s=quantile(results, 0.99, with_504=True),
+        latency_p99_s=p99_s,
+        latency_p99_with_504_s=quantile(results, 0.99, with_504=True) if counts.n_504.any() else p99_s,
         mean_replicas=mean(np.array([r.ready_s for r in results]) / observed_s),
         replica_hours=mean(np.array([r.paid_s for r in results]) / 3600),
         causes_503=counts.causes_503,

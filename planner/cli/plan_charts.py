@@ -85,7 +85,7 @@ def show_map(document: dict[str, Any]) -> None:
             for j in shown
         ]
         print(f"{minima[i]:>5}  {''.join(cells)}".rstrip())
-    _show_key(slo)
+    _show_key(slo, _LONG[name])
     if any(grid[failure][i][j] is None for i in rows for j in shown):
         say("blank: unknown", indent=2)
 
@@ -105,10 +105,12 @@ def _cell(sign: str, *, is_simulated: bool, is_chosen: bool) -> str:
     return f" [{text}]" if is_chosen else f"  {text} "
 
 
-def _show_key(slo: float) -> None:
+def _show_key(slo: float, what: str) -> None:
+    """what: the failures that the map shows; other parts of the promise are not in it."""
     (first, second, third), signs = (percent(most * slo) for most, _ in _SIGNS[:-1]), [sign for _, sign in _SIGNS]
     say(
-        f"kept: {signs[0]} up to {first}, {signs[1]} up to {second}; broken: {signs[2]} up to {third}, {signs[3]} more",
+        f"the bound on {what} kept: {signs[0]} up to {first}, {signs[1]} up to {second}; broken: {signs[2]} up to "
+        f"{third}, {signs[3]} more",
         indent=2,
     )
     say("[ ] recommended; ' simulated, the others predicted from them: only to look at, no promise", indent=2)

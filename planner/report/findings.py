@@ -89,6 +89,11 @@ def _simulated_against_promise(report: RunReport) -> str:
         parts.append(kept.format(*estimate(share, percent), bound(slo.min_fraction_of_runs)))
     if document["latency_p99_s"] is not None and slo.p99_latency_s is not None:
         parts.append("the p99 latency of 200 answers is {} ({})".format(*estimate(document["latency_p99_s"], time)))
+        if document.get("fraction_504", {}).get("value", 0) > 0:
+            whole = document["latency_p99_with_504_s"]["value"]
+            parts.append(
+                f"with the 504s as slower than any answer it is {'among these' if whole is None else time(whole)}"
+            )
     return f"In {plural(document['replications'], 'simulated run')} of the scenario: {', '.join(parts)}."
 
 
@@ -183,7 +188,7 @@ def _lever(report: RunReport) -> str | None:
     """The change that the model expects to help most; only where the run does not contradict the model."""
     document, predicted = report.validation, report.predicted_503
     changes = [*document["cannot_tell_apart"], *document.get("told_apart", [])]
-    if report.verdict is VerdictWord.FAIL or predicted is None or not changes:
+    if report.verdict is VerdictWord.FAIL or predicted is None or predicted["value"] == 0 or not changes:
         return None
     best = min(changes, key=lambda c: float(c["fraction_503"]))
     if best["fraction_503"] > 0.9 * predicted["value"]:

@@ -38,6 +38,9 @@ def key_figures(report: RunReport) -> list[Row]:
     failed = report.failures
     if failed.n_504 or failed.n_other:
         kinds = f"{count(failed.n_503)} 503s, {count(failed.n_504)} 504s, {count(failed.n_other)} in other ways"
+        if (expected := report.validation["predicted"].get("fraction_failed")) is not None:
+            single = interval(percent(expected["prediction_low"]), percent(expected["prediction_high"]))
+            kinds += f"; predicted {percent(expected['value'])}, single runs {single}"
         figures.append(Row("failed", percent(failed.fraction(failed.n_failed)), kinds))
     p99_s = report.summary["observed"]["latency_from_schedule_s"]["p99"]
     if p99_s is not None:

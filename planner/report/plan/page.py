@@ -99,7 +99,12 @@ def _worlds(document: words.Document) -> dict[str, Any]:
             "candidate_columns": robust.CANDIDATE_COLUMNS,
             "candidates": robust.candidate_rows(document),
             "worlds": [
-                (row.world, "yes" if row.kept else "no", *tables.cells(row.fraction_503, row.replica_hours), row.best)
+                (
+                    row.world,
+                    "yes" if row.kept else "no",
+                    *tables.cells(row.fraction_503, row.fraction_failed, row.replica_hours),
+                    row.best,
+                )
                 for row in robust.world_rows(document)
             ],
         }

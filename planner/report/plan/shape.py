@@ -248,7 +248,8 @@ _WORLD = _record(
         "replica_hours": _maybe(_estimate_or_number(_AMOUNT)),
         "best": _maybe(_record(_SEARCHED | {"replica_hours": _AMOUNT}, {"worker_count": _SIZE})),
         "verdict": _TEXT,
-    }
+    },
+    {"fraction_failed": _maybe(_estimate_or_number(_FRACTION))},
 )
 _ROBUST = _record(
     {

@@ -153,9 +153,9 @@ def _cell(value: Any, form: Form) -> tuple[str, str]:
     return numbers.estimate(value, form) if isinstance(value, Mapping) else (form(value), "")
 
 
-def cells(fraction_503: Any, replica_hours: Any) -> tuple[tuple[str, str], tuple[str, str]]:
-    """The two estimates of a world, each with its interval."""
-    return _cell(fraction_503, percent), _cell(replica_hours, plain)
+def cells(fraction_503: Any, fraction_failed: Any, replica_hours: Any) -> tuple[tuple[str, str], ...]:
+    """The three estimates of a world, each with its interval."""
+    return _cell(fraction_503, percent), _cell(fraction_failed, percent), _cell(replica_hours, plain)
 
 
 def rule_needs(document: Document) -> list[tuple[str, ...]]:
