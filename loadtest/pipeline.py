@@ -71,7 +71,11 @@ def run_pipeline(
     if simulation["interrupted"]:
         raise KeyboardInterrupt
     predicted = simulation["fraction_503"]["value"]
-    say(f"    predicted 503s, on average over the traffic that the scenario may bring: {percent(predicted)}")
+    late = simulation["fraction_504"]["value"]
+    others = f"; 504s {percent(late)}" if late else ""
+    say(f"    predicted 503s, on average over the traffic that the scenario may bring: {percent(predicted)}{others}")
+    for warning in simulation["warnings"]:
+        say(f"    warning: {warning}")
     say(f"2/5 starting the lab ({scenario.deployment.initial_count} {replicas} replicas)")
     replayed = _replay_in_lab(scenario, replicas, cluster, start_limit_s, out, say, live)
     document = {"command": "run", "simulate": simulation, "replay": replayed.document}

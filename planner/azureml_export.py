@@ -15,7 +15,7 @@ import yaml
 
 from planner.azureml import AUTOSCALER_FIELDS, SETTINGS, V2_LONGEST_TIMEOUT_S, Setting
 from planner.errors import InputError
-from planner.model import V1_SCALE_DOWN_DELAY_S, V2_SCALE_DOWN_TICKS, Api, Autoscaler, Deployment
+from planner.model import V1_SCALE_DOWN_DELAY_S, V2_SCALE_DOWN_TICKS, Api, Autoscaler, Deployment, Estimate
 from planner.percent import percent
 from planner.plan_folder import Recommendation
 
@@ -221,14 +221,20 @@ def _nested(places: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _origin(plan: Recommendation) -> str:
-    found = plan.fraction_503
+    said = f"fraction of 503s {_with_bound(plan.fraction_503, plan.promised)}"
+    failed = plan.fraction_failed
+    if failed is not None and (plan.promised_failed is not None or failed.value > plan.fraction_503.value):
+        said += f"; of failed requests (not answered 200) {_with_bound(failed, plan.promised_failed)}"
+    return f"Planned by surgeproof for {plan.scenario}: {said}."
+
+
+def _with_bound(found: Estimate, promised: float | None) -> str:
     fraction = (
         f"{percent(found.value)} ({percent(found.low)} to {percent(found.high)}, {percent(found.confidence)} interval)"
     )
     if not found.resolved:
         fraction = f"at most {percent(found.high)} (too few of {found.replications} runs saw one)"
-    promise = "" if plan.promised is None else f", promised at most {percent(plan.promised)}"
-    return f"Planned by surgeproof for {plan.scenario}: fraction of 503s {fraction}{promise}."
+    return fraction if promised is None else f"{fraction}, promised at most {percent(promised)}"
 
 
 def _commented(lines: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""Several scenarios on the same random numbers: what each replicate needs to say of its 503s to be compared."""
+"""Several scenarios on the same random numbers: what each replicate needs to say of its failures to be compared."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ class ReplicateCounts:
 
     n: int
     n_503: int
+    n_504: int
     causes: IntArray
 
 
-def count_503s(scenarios: Sequence[Scenario], task: tuple[int, int]) -> ReplicateCounts:
+def count_failures(scenarios: Sequence[Scenario], task: tuple[int, int]) -> ReplicateCounts:
     """What one replicate of one scenario counts. task: which scenario, which replicate."""
     which, replicate = task
     result = simulate_replicate(scenarios[which], replicate)
-    return ReplicateCounts(result.n, result.n_503, result.causes)
+    return ReplicateCounts(result.n, result.n_503, result.n_504, result.causes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -9,7 +10,7 @@ from importlib import metadata
 from typing import Any
 
 from planner import __version__
-from planner.measures import Measures
+from planner.measures import Counts, Measures, difference
 from planner.model import Deployment, Estimate, Verdict
 from planner.scenario import Scenario
 from planner.uncertain import UncertainInput
@@ -23,29 +24,41 @@ def estimate_document(estimate: Estimate | None) -> dict[str, Any] | None:
     return {name: value for name, value in document.items() if value is not None}
 
 
+def latency_document(estimate: Estimate | None) -> dict[str, Any] | None:
+    """An estimate of a latency with 504s; what lies among the 504s has no number, and is null."""
+    document = estimate_document(estimate)
+    if document is None:
+        return None
+    return document | {name: None for name in ("value", "low", "high") if not math.isfinite(document[name])}
+
+
 def measures_document(measures: Measures) -> dict[str, Any]:
     return {
         "replications": measures.replications,
         "requests": measures.requests,
         "fraction_503": estimate_document(measures.fraction_503),
         "fraction_504": estimate_document(measures.fraction_504),
+        "fraction_failed": estimate_document(measures.fraction_failed),
         "fraction_of_runs_within_slo": estimate_document(measures.fraction_of_runs_within_slo),
         "latency_p50_s": estimate_document(measures.latency_p50_s),
         "latency_p99_s": estimate_document(measures.latency_p99_s),
+        "latency_p99_with_504_s": latency_document(measures.latency_p99_with_504_s),
         "mean_replicas": estimate_document(measures.mean_replicas),
         "replica_hours": estimate_document(measures.replica_hours),
         "causes_503": _shares_document(measures.causes_503),
     }
 
 
-def comparison_document(
-    fraction_503: Estimate, difference: Estimate, causes_503: Mapping[str, Estimate | None]
-) -> dict[str, Any]:
-    """The 503s of another scenario. difference: of the two fractions, replicates paired."""
+def comparison_document(base: Counts, other: Counts) -> dict[str, Any]:
+    """The failures of another scenario, and the differences of the fractions, replicates paired."""
     return {
-        "fraction_503": estimate_document(fraction_503),
-        "difference": estimate_document(difference),
-        "causes_503": _shares_document(causes_503),
+        "fraction_503": estimate_document(other.fraction_503),
+        "difference": estimate_document(difference(base.n_503, base.n, other.n_503, other.n)),
+        "fraction_504": estimate_document(other.fraction_504),
+        "difference_504": estimate_document(difference(base.n_504, base.n, other.n_504, other.n)),
+        "fraction_failed": estimate_document(other.fraction_failed),
+        "difference_failed": estimate_document(difference(base.n_failed, base.n, other.n_failed, other.n)),
+        "causes_503": _shares_document(other.causes_503),
     }
 
 

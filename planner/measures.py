@@ -17,7 +17,8 @@ import numpy.typing as npt
 from scipy.special import betaincinv, stdtrit
 
 from planner.errors import NoVerdictError
-from planner.model import Cause, Estimate, FloatArray, IntArray, Outcome
+from planner.model import Cause, Estimate, FloatArray, IntArray
+from planner.promise import Failure, runs_within
 from planner.scenario import Scenario
 from planner.sim.engine import ReplicateResult
 from planner.sim.layout import LATENCY_BUCKETS, LOWEST_OCTAVE, OCTAVE_BUCKETS
@@ -34,37 +35,56 @@ clusters, so one request would be too few."""
 
 @dataclass(frozen=True, kw_only=True)
 class Measures:
-    """What `simulate` prints. causes_503 holds each cause's share of the 503s, None without 503s."""
+    """What `simulate` prints. causes_503 holds each cause's share of the 503s, None without 503s.
+
+    latency_p50_s, latency_p99_s: of the 200 answers. latency_p99_with_504_s: of 200s and 504s, infinite where it lies
+    among the 504s.
+    """
 
     replications: int
     requests: int
     fraction_503: Estimate
     fraction_504: Estimate
+    fraction_failed: Estimate
     fraction_of_runs_within_slo: Estimate | None
     latency_p50_s: Estimate | None
     latency_p99_s: Estimate | None
+    latency_p99_with_504_s: Estimate | None
     mean_replicas: Estimate
     replica_hours: Estimate
     causes_503: dict[str, Estimate | None]
 
+    @property
+    def has_504(self) -> bool:
+        return self.fraction_504.value > 0
+
+    def of(self, failure: Failure) -> Estimate:
+        """The fraction of the requests that fail so."""
+        if failure is Failure.STATUS_503:
+            return self.fraction_503
+        return self.fraction_failed if failure is Failure.ANY else self.fraction_504
+
 
 class Counted(Protocol):
-    """What a replicate says of its 503s; causes: 503s by `Cause`."""
+    """What a replicate says of its failed requests; causes: 503s by `Cause`."""
 
     @property
     def n(self) -> int: ...
     @property
     def n_503(self) -> int: ...
     @property
+    def n_504(self) -> int: ...
+    @property
     def causes(self) -> IntArray: ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Counts:
-    """The requests and 503s of R replicates, shape (R,), and their 503s by `Cause`, shape (R, causes)."""
+    """The requests, 503s and 504s of R replicates, shape (R,), and their 503s by `Cause`, shape (R, causes)."""
 
     n: FloatArray
     n_503: FloatArray
+    n_504: FloatArray
     causes: FloatArray
 
     @classmethod
@@ -72,6 +92,7 @@ class Counts:
         return cls(
             n=np.array([r.n for r in results], dtype=np.float64),
             n_503=np.array([r.n_503 for r in results], dtype=np.float64),
+            n_504=np.array([r.n_504 for r in results], dtype=np.float64),
             causes=np.array([r.causes for r in results], dtype=np.float64),
         )
 
@@ -79,11 +100,24 @@ class Counts:
         return len(self.n)
 
     def first(self, replications: int) -> Counts:
-        return Counts(n=self.n[:replications], n_503=self.n_503[:replications], causes=self.causes[:replications])
+        n = replications
+        return Counts(n=self.n[:n], n_503=self.n_503[:n], n_504=self.n_504[:n], causes=self.causes[:n])
+
+    @property
+    def n_failed(self) -> FloatArray:
+        return self.n_503 + self.n_504
 
     @property
     def fraction_503(self) -> Estimate:
         return fraction(self.n_503, self.n)
+
+    @property
+    def fraction_504(self) -> Estimate:
+        return fraction(self.n_504, self.n)
+
+    @property
+    def fraction_failed(self) -> Estimate:
+        return fraction(self.n_failed, self.n)
 
     @property
     def causes_503(self) -> dict[str, Estimate | None]:
@@ -95,19 +129,18 @@ class Counts:
 def measure(scenario: Scenario, results: Sequence[ReplicateResult]) -> Measures:
     """All estimates from the replications of one scenario."""
     counts = Counts.of(results)
-    n_504 = np.array([r.outcomes[Outcome.STATUS_504] for r in results], dtype=np.float64)
     observed_s = scenario.duration_s - scenario.warm_up_s
-    slo = scenario.slo
+    slo, p99_s = scenario.slo, quantile(results, 0.99)
     return Measures(
         replications=len(results),
         requests=int(counts.n.sum()),
         fraction_503=counts.fraction_503,
-        fraction_504=fraction(n_504, counts.n),
-        fraction_of_runs_within_slo=(
-            None if slo is None else share_of_runs(counts.n_503 <= slo.max_fraction_503 * counts.n)
-        ),
+        fraction_504=counts.fraction_504,
+        fraction_failed=counts.fraction_failed,
+        fraction_of_runs_within_slo=None if slo is None else share_of_runs(runs_within(slo, counts)),
         latency_p50_s=quantile(results, 0.5),
-        latency_p99_s=quantile(results, 0.99),
+        latency_p99_s=p99_s,
+        latency_p99_with_504_s=quantile(results, 0.99, with_504=True) if counts.n_504.any() else p99_s,
         mean_replicas=mean(np.array([r.ready_s for r in results]) / observed_s),
         replica_hours=mean(np.array([r.paid_s for r in results]) / 3600),
         causes_503=counts.causes_503,
@@ -196,13 +229,19 @@ def share_of_runs(kept: npt.NDArray[np.bool_]) -> Estimate:
     )
 
 
-def quantile(results: Sequence[ReplicateResult], q: float) -> Estimate | None:
+TIMED_OUT = LATENCY_BUCKETS
+"""The bucket of 504s, after all others."""
+
+
+def quantile(results: Sequence[ReplicateResult], q: float, *, with_504: bool = False) -> Estimate | None:
     """The q-quantile of latency in seconds over replications, None without answers.
 
-    The interval maps the interval of the share of answers below the estimate back through the pooled histogram
-    (Woodruff).
+    with_504: of 200s and 504s, a 504 taking for ever. The interval maps the interval of the share of answers below the
+    estimate back through the pooled histogram (Woodruff).
     """
-    pooled = np.zeros(LATENCY_BUCKETS, dtype=np.int64)
+    timed_out = np.array([r.n_504 if with_504 else 0 for r in results], dtype=np.int64)
+    pooled = np.zeros(LATENCY_BUCKETS + 1, dtype=np.int64)
+    pooled[TIMED_OUT] = timed_out.sum()
     for r in results:
         pooled[r.latency_bucket] += r.latency_count
     total = int(pooled.sum())
@@ -210,8 +249,9 @@ def quantile(results: Sequence[ReplicateResult], q: float) -> Estimate | None:
         return None
     cumulative = np.cumsum(pooled)
     bucket = _bucket_at(cumulative, q * total)
-    answers = np.array([r.latency_count.sum() for r in results], dtype=np.float64)
-    below = np.array([r.latency_count[r.latency_bucket <= bucket].sum() for r in results], dtype=np.float64)
+    last = min(bucket, LATENCY_BUCKETS - 1)  # for ever is known by the share of those that are answered in time
+    answers = np.array([r.latency_count.sum() for r in results], dtype=np.float64) + timed_out
+    below = np.array([r.latency_count[r.latency_bucket <= last].sum() for r in results], dtype=np.float64)
     replications = len(results)
     spread = 1.0
     if replications > 1:
@@ -223,6 +263,8 @@ def quantile(results: Sequence[ReplicateResult], q: float) -> Estimate | None:
 
 def bucket_value_s(bucket: int) -> float:
     """The middle of a latency bucket in seconds."""
+    if bucket == TIMED_OUT:
+        return math.inf
     octave, step = divmod(bucket, OCTAVE_BUCKETS)
     return math.ldexp(1 + (step + 0.5) / OCTAVE_BUCKETS, octave + LOWEST_OCTAVE)
 
@@ -235,7 +277,7 @@ def clopper_pearson_high(hits: int, n: int, sides: int = 1) -> float:
 
 
 def _bucket_at(cumulative: IntArray, count: float) -> int:
-    return min(int(np.searchsorted(cumulative, max(count, 1), side="left")), LATENCY_BUCKETS - 1)
+    return min(int(np.searchsorted(cumulative, max(count, 1), side="left")), TIMED_OUT)
 
 
 def _ratio(parts: FloatArray, wholes: FloatArray) -> float:

@@ -226,19 +226,31 @@ class Deployment:
 
 @dataclass(frozen=True, kw_only=True)
 class Slo:
-    """The promise: max_fraction_503 bounds E[503s] / E[requests], and min_fraction_of_runs of single runs keep it."""
+    """The promise; `planner.promise` says what its bounds count.
 
-    max_fraction_503: float
+    max_fraction_503 bounds E[503s] / E[requests], max_fraction_failed the same of all that are not answered 200; at
+    least one of them is given. max_fraction_504 bounds the 504s, ignores_504 leaves them unbounded. p99_latency_s holds
+    for 200s and 504s, a 504 counting as slower than any bound. min_fraction_of_runs of single runs keep each bound.
+    """
+
+    max_fraction_503: float | None = None
     p99_latency_s: float | None = None
     min_fraction_of_runs: float | None = None
+    max_fraction_failed: float | None = None
+    max_fraction_504: float | None = None
+    ignores_504: bool = False
 
     def __post_init__(self) -> None:
-        if not 0 < self.max_fraction_503 < 1:
-            raise InputError(f"max_fraction_503 = {self.max_fraction_503}, must be between 0 and 1")
+        for name in ("max_fraction_503", "max_fraction_failed", "max_fraction_504", "min_fraction_of_runs"):
+            share = getattr(self, name)
+            if share is not None and not 0 < share < 1:
+                raise InputError(f"{name} = {share}, must be between 0 and 1")
+        if self.max_fraction_503 is None and self.max_fraction_failed is None:
+            raise InputError("max_fraction_503 is missing, or max_fraction_failed")
+        if self.ignores_504 and (self.max_fraction_504 is not None or self.max_fraction_failed is not None):
+            raise InputError("ignores_504 = True, with a bound on requests that counts 504s")
         if self.p99_latency_s is not None and not _positive(self.p99_latency_s):
             raise InputError(f"p99_latency_s = {self.p99_latency_s}, must be above 0")
-        if self.min_fraction_of_runs is not None and not 0 < self.min_fraction_of_runs < 1:
-            raise InputError(f"min_fraction_of_runs = {self.min_fraction_of_runs}, must be between 0 and 1")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,7 +25,8 @@ Word = TypeVar("Word", bound=StrEnum)
 class Recommendation:
     """What a plan recommends. deployment: Azure's settings, WORKER_COUNT and the scale-down delay; no assumptions.
 
-    scenario: its name. promised: the largest fraction of 503s, None where the plan knows none.
+    scenario: its name. promised: the largest fraction of 503s, promised_failed: of all failed requests, each None where
+    the plan has no such bound. fraction_failed: None in a plan of an older version.
     """
 
     scenario: str
@@ -34,6 +35,8 @@ class Recommendation:
     deployment: Deployment
     fraction_503: Estimate
     promised: float | None
+    fraction_failed: Estimate | None = None
+    promised_failed: float | None = None
 
 
 def read_plan(path: Path) -> tuple[dict[str, Any], str]:
@@ -59,22 +62,34 @@ def recommendation(document: Mapping[str, Any], source: str) -> Recommendation:
     if document.get("recommended") is None:
         why = f": {reasons[0]}" if reasons else ""
         raise InputError(f"{source}: recommended = null, so there is nothing to export; the plan is {verdict}{why}")
-    slo = document.get("slo")
+    slo, failed, bound = document.get("slo"), "recommended.fraction_failed", "slo.max_fraction_failed"
     return Recommendation(
         scenario=_at(document, "scenario.name", _text, source),
         verdict=verdict,
         reasons=reasons,
         deployment=_deployment(document, source),
-        fraction_503=Estimate(
-            value=_at(document, "recommended.fraction_503.value", units.fraction, source),
-            low=_at(document, "recommended.fraction_503.low", units.fraction, source),
-            high=_at(document, "recommended.fraction_503.high", units.fraction, source),
-            confidence=_at(document, "recommended.fraction_503.confidence", units.fraction, source),
-            replications=_at(document, "recommended.fraction_503.replications", units.count(least=1), source),
-            resolved=_at(document, "recommended.fraction_503.resolved", _truth, source),
-        ),
-        promised=None if slo is None else _at(document, "slo.max_fraction_503", units.fraction, source),
+        fraction_503=_estimate(document, "recommended.fraction_503", source),
+        promised=None if slo is None else _at(document, "slo.max_fraction_503", _fraction_or_null, source),
+        fraction_failed=_estimate(document, failed, source) if "fraction_failed" in document["recommended"] else None,
+        promised_failed=_at(document, bound, _fraction_or_null, source)
+        if "max_fraction_failed" in (slo or {})
+        else None,
     )
+
+
+def _estimate(document: Mapping[str, Any], place: str, source: str) -> Estimate:
+    return Estimate(
+        value=_at(document, f"{place}.value", units.fraction, source),
+        low=_at(document, f"{place}.low", units.fraction, source),
+        high=_at(document, f"{place}.high", units.fraction, source),
+        confidence=_at(document, f"{place}.confidence", units.fraction, source),
+        replications=_at(document, f"{place}.replications", units.count(least=1), source),
+        resolved=_at(document, f"{place}.resolved", _truth, source),
+    )
+
+
+def _fraction_or_null(value: Any) -> float | None:
+    return None if value is None else units.fraction(value)
 
 
 _KEYS = {setting.field: setting.v1 for setting in SETTINGS if setting.field != "num_replicas"} | {

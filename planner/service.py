@@ -33,6 +33,10 @@ class Distribution(Protocol):
         """n independent times, shape (n,)."""
         ...
 
+    def share_above(self, limit_s: float) -> float:
+        """The probability of a longer time. limit_s: at least 0."""
+        ...
+
     def describe(self) -> str: ...
 
 
@@ -48,6 +52,9 @@ class Deterministic:
     def draw(self, generator: np.random.Generator, n: int) -> FloatArray:
         return np.full(n, self.mean_s)
 
+    def share_above(self, limit_s: float) -> float:
+        return float(self.mean_s > limit_s)
+
     def describe(self) -> str:
         return f"constant {self.mean_s:g} s"
 
@@ -62,6 +69,9 @@ class Exponential:
 
     def draw(self, generator: np.random.Generator, n: int) -> FloatArray:
         return generator.standard_exponential(n) * self.mean_s
+
+    def share_above(self, limit_s: float) -> float:
+        return math.exp(-limit_s / self.mean_s)
 
     def describe(self) -> str:
         return f"exponential, mean {self.mean_s:g} s"
@@ -83,6 +93,13 @@ class Lognormal:
         log_mean = math.log(self.mean_s) - variance / 2
         return np.asarray(np.exp(log_mean + math.sqrt(variance) * generator.standard_normal(n)))
 
+    def share_above(self, limit_s: float) -> float:
+        if limit_s <= 0:
+            return 1.0
+        variance = math.log1p(self.cv**2)
+        log_mean = math.log(self.mean_s) - variance / 2
+        return math.erfc((math.log(limit_s) - log_mean) / math.sqrt(2 * variance)) / 2
+
     def describe(self) -> str:
         return f"lognormal, mean {self.mean_s:g} s, CV {self.cv:g}"
 
@@ -101,6 +118,12 @@ class Gamma:
     def draw(self, generator: np.random.Generator, n: int) -> FloatArray:
         shape = 1 / self.cv**2
         return generator.standard_gamma(shape, n) * (self.mean_s / shape)
+
+    def share_above(self, limit_s: float) -> float:
+        from scipy.special import gammaincc  # takes longer to import than most commands that read a scenario
+
+        shape = 1 / self.cv**2
+        return float(gammaincc(shape, limit_s * shape / self.mean_s))
 
     def describe(self) -> str:
         return f"gamma, mean {self.mean_s:g} s, CV {self.cv:g}"
@@ -132,6 +155,9 @@ class Empirical:
     def draw(self, generator: np.random.Generator, n: int) -> FloatArray:
         return np.asarray(self.values_s[generator.integers(0, len(self.values_s), n)])
 
+    def share_above(self, limit_s: float) -> float:
+        return float(np.mean(self.values_s > limit_s))
+
     def describe(self) -> str:
         return f"empirical, {len(self.values_s)} values, mean {self.mean_s:g} s"
 
@@ -153,6 +179,9 @@ class Scaled:
 
     def draw(self, generator: np.random.Generator, n: int) -> FloatArray:
         return self.base.draw(generator, n) * self.factor
+
+    def share_above(self, limit_s: float) -> float:
+        return self.base.share_above(limit_s / self.factor) if self.factor > 0 else 0.0
 
     def describe(self) -> str:
         return f"{self.base.describe()}, times {self.factor:g}"
@@ -176,6 +205,10 @@ class FromTrace:
     @property
     def cv(self) -> float:
         return float(np.std(self.times_s) / np.mean(self.times_s)) if np.any(self.times_s) else 0.0
+
+    def share_above(self, limit_s: float) -> float:
+        """The share of the trace's requests that take longer."""
+        return float(np.mean(self.times_s > limit_s)) if len(self.times_s) else 0.0
 
     def describe(self) -> str:
         return f"from the {self.source}, {len(self.times_s)} requests, mean {self.mean_s:.3g} s"

@@ -17,6 +17,7 @@ from loadtest.validate.comparison import compare
 from loadtest.validate.observed import Observation
 from loadtest.validate.prediction import FEWEST_REPLICATES, Prediction, predict
 from planner.documents import estimate_document
+from planner.measures import fraction
 from planner.scenario import Scenario
 from planner.sim.replications import Executor
 
@@ -46,13 +47,18 @@ def _error(scenario: Scenario, seen: Observation, executor: Executor, on_done: C
     prediction = predict(
         scenario, seen, replicates=REPLICATES, executor=executor, use_known_service_times=False, on_done=on_done
     )
-    estimate = prediction.estimate()
+    estimate, late = prediction.estimate(), fraction(prediction.n_504, prediction.n)
     distances = {s.name: s.value for s in compare(seen, prediction) if s.name.endswith(("503s", "replicas"))}
     return {
         "fraction_503": {
             "observed": seen.fraction_503,
             "predicted": estimate_document(estimate),
             "error": estimate.value - seen.fraction_503,
+        },
+        "fraction_504": {
+            "observed": seen.fraction_504,
+            "predicted": estimate_document(late),
+            "error": late.value - seen.fraction_504,
         },
         "service_time_mean_s": _service_time_error(prediction, seen),
         **distances,

@@ -64,15 +64,11 @@ def _show_plan(document: dict[str, Any]) -> None:
 
 def _show_503s(document: dict[str, Any]) -> None:
     fraction, ready, service = (document[key] for key in ("fraction_503", "ready_replicas", "service_time_mean_s"))
-    rows = [
-        (
-            "requests that got 503",
-            *(_percent(fraction[key]) for key in ("a", "b")),
-            _points(fraction["difference"]),
-            _range(fraction, "chance", _points),
-            _range(fraction, "predicted", _points) if document["settings"] else "",
-        )
-    ]
+    rows = [_fraction_row("requests that got 503", fraction, document)]
+    failed = document["fraction_failed"]
+    if any(failed[key] != fraction[key] for key in ("a", "b")):
+        rows.append(_fraction_row("requests that got 504", document["fraction_504"], document))
+        rows.append(_fraction_row("requests that failed (not 200)", failed, document))
     if service is not None:
         row = (_seconds(service["a"]), _seconds(service["b"]), _milliseconds(service["difference"]))
         rows.append(("mean service time", *row, _range(service, "chance", _milliseconds), ""))
@@ -82,6 +78,16 @@ def _show_503s(document: dict[str, Any]) -> None:
         rows.append(("ready replicas, mean", f"{ready['mean_a']:.3g}", f"{ready['mean_b']:.3g}", apart, most, ""))
     interval = f"by chance, {percent(document['confidence'])}"
     print_table(("", "A", "B", "difference", interval, "predicted for the change"), rows)
+
+
+def _fraction_row(name: str, fraction: dict[str, Any], document: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        name,
+        *(_percent(fraction[key]) for key in ("a", "b")),
+        _points(fraction["difference"]),
+        _range(fraction, "chance", _points),
+        _range(fraction, "predicted", _points) if document["settings"] else "",
+    )
 
 
 def _show_latency(latency: dict[str, Any]) -> None:

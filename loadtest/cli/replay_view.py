@@ -56,12 +56,17 @@ def say_plan(plan: Plan) -> None:
 
 
 def describe(progress: Progress) -> str:
-    """One line: sent, 503s, p99 latency, lateness, ready replicas."""
+    """One line: sent, 503s, what failed where that is more, p99 latency, lateness, ready replicas."""
     if progress.elapsed_s < 0:
         return f"replay: starts in {-progress.elapsed_s:.0f} s"
     parts = [
         f"sent {progress.sent}/{progress.planned}",
         f"503 {_percent(progress.fraction_503)}",
+        *(
+            [f"failed {_percent(progress.fraction_failed)}"]
+            if progress.fraction_failed != progress.fraction_503
+            else []
+        ),
         f"p99 {_ms(progress.latency_p99_s)}",
         f"late {_ms(progress.send_error_p99_s)}",
     ]
@@ -122,6 +127,7 @@ def _print_tables(document: dict[str, Any]) -> None:
             ("retries (not in the counts above)", f"{retries['attempts']} of {retries['requests_retried']} requests"),
             ("how they ended", ends or "–"),
             ("503s for a client that retries", _percent(retries["fraction_503_for_a_client_that_retries"])),
+            ("failed for a client that retries", _percent(retries["fraction_failed_for_a_client_that_retries"])),
         ]
         print_table(("Retries", ""), rows)
     errors = " / ".join(_ms(generator[f"send_error_{q}_s"]) for q in ("p50", "p99", "max"))
@@ -129,6 +135,7 @@ def _print_tables(document: dict[str, Any]) -> None:
         ("Kept to the plan", ""),
         [
             ("observed 503s", _percent(observed["fraction_503"])),
+            ("failed in all (not answered 200)", _percent(observed["fraction_failed"])),
             ("send error p50 / p99 / max", errors),
             ("more than 50 ms late", _percent(generator["late_fraction"])),
             ("sent of planned", _percent(generator["achieved_fraction"])),

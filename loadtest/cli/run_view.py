@@ -14,8 +14,8 @@ def show(result: PipelineResult) -> None:
 
     if "validate" in result.document:
         show_validation(result.document["validate"])
-        slo = result.document["simulate"]["slo"]
+        slo, promise = result.document["simulate"]["slo"], result.document["validate"]["promise"]
         if slo is not None:
-            show_slo(slo)
+            show_slo(slo, is_refuted=promise is not None and promise["broken_by_failures_that_are_not_predicted"])
         print(f"Report: {result.document['report']['path']}")
     print(f"Run folder: {result.folder.path}")

@@ -9,6 +9,7 @@ from planner.percent import percent
 
 NAMES = {
     "fraction_503": "requests that got 503",
+    "fraction_504": "requests that got 504",
     "largest_distance_of_cumulative_503s": "503s over time, largest distance",
     "mean_distance_of_ready_replicas": "ready replicas, mean distance",
     "mean_service_time_s": "mean service time in seconds",
@@ -31,8 +32,11 @@ def show(document: dict[str, Any]) -> None:
             "Distances are from the mean of the simulated runs; p is how often a correct model is further off."
         )
     generator, books = document["generator"], document["books"]
-    answers_503 = document["observed"]["answers_503"]
-    print(f"  {books['planned']} requests planned, {books['sent']} sent, {answers_503} answered 503")
+    seen = document["observed"]
+    other = f", {seen['answers_504']} answered 504" if seen["answers_504"] else ""
+    other += f", {seen['failed_in_other_ways']} failed in other ways" if seen["failed_in_other_ways"] else ""
+    print(f"  {books['planned']} requests planned, {books['sent']} sent, {seen['answers_503']} answered 503{other}")
+    _show_failed(document)
     if causes := causes_said(document["observed"].get("causes_503") or {}):
         print_indented(f"causes of the 503s: {causes}")
     if generator["send_error_p99_s"] is not None:
@@ -45,6 +49,28 @@ def show(document: dict[str, Any]) -> None:
     print(f"Verdict: {document['verdict']}")
     for reason in document["reasons"]:
         print_indented(reason)
+    show_promise(document["promise"])
+
+
+def _show_failed(document: dict[str, Any]) -> None:
+    """All failed requests, observed and predicted, where some failed otherwise than by 503."""
+    seen, predicted = document["observed"]["fraction_failed"], document["predicted"]["fraction_failed"]
+    if not seen or seen == document["observed"]["fraction_503"]:
+        return
+    said = f"failed in all (not answered 200): {percent(seen)}"
+    if predicted is not None:
+        low, high = percent(predicted["prediction_low"]), percent(predicted["prediction_high"])
+        said += f", predicted {percent(predicted['value'])}, in single runs {low} to {high}"
+    print_indented(said)
+
+
+def show_promise(promise: dict[str, Any] | None) -> None:
+    """The promise in this run, where failures that no simulation predicts break it."""
+    if promise is None or not promise["broken_by_failures_that_are_not_predicted"]:
+        return
+    print("The SLO is broken in this run, by failures that the simulation does not predict:")
+    for reason in promise["reasons"]:
+        print_indented(reason)
 
 
 def causes_said(causes: dict[str, int]) -> str:
@@ -55,7 +81,7 @@ def causes_said(causes: dict[str, int]) -> str:
 
 def _number(statistic: dict[str, Any], key: str) -> str:
     value = statistic[key]
-    return percent(value) if statistic["name"] == "fraction_503" else f"{value:.3g}"
+    return percent(value) if statistic["name"].startswith("fraction_") else f"{value:.3g}"
 
 
 def _list(title: str, changes: list[dict[str, Any]]) -> None:

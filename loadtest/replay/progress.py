@@ -23,6 +23,7 @@ class Progress:
     sent: int
     resolved: int
     fraction_503: float | None
+    fraction_failed: float | None
     latency_p99_s: float | None
     send_error_p99_s: float | None
     ready_replicas: int | None
@@ -38,6 +39,7 @@ class Tracker:
         self._sent = 0
         self._resolved = 0
         self._503s = 0
+        self._failed = 0
         self._latency = _Spread()
         self._send_error = _Spread()
 
@@ -55,6 +57,7 @@ class Tracker:
         self._sent += len(sent)
         self._resolved += len(resolved)
         self._503s += int(np.sum(resolved["outcome"] == Outcome.STATUS_503))
+        self._failed += len(resolved) - len(ok)
         self._latency.add((ok["finish_ns"] - ok["sent_ns"]) / 1e9)
         self._send_error.add((sent["sent_ns"] - self._schedule.offset_ns[sent["index"]]) / 1e9)
         return Progress(
@@ -64,6 +67,7 @@ class Tracker:
             sent=self._sent,
             resolved=self._resolved,
             fraction_503=self._503s / self._resolved if self._resolved else None,
+            fraction_failed=self._failed / self._resolved if self._resolved else None,
             latency_p99_s=self._latency.quantile(0.99),
             send_error_p99_s=self._send_error.quantile(0.99),
             ready_replicas=ready_replicas,

@@ -24,9 +24,11 @@ def retries_document(seen: Observed, settings: ReplaySettings) -> dict[str, Any]
     first_answered = np.isin(seen.log.outcome, ENDED)
     answered = int(first_answered.sum())
     still_503 = int(np.sum(final[first_answered] == Outcome.STATUS_503))
+    still_failed = int(np.sum(final[first_answered] != Outcome.OK))
     return {
         "attempts": len(retries),
         "requests_retried": len(np.unique(retries["index"])),
         "outcomes": {label(o): int(n) for o in Outcome if (n := np.sum(retries["outcome"] == o))},
         "fraction_503_for_a_client_that_retries": still_503 / answered if answered else None,
+        "fraction_failed_for_a_client_that_retries": still_failed / answered if answered else None,
     }

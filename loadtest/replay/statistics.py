@@ -15,6 +15,7 @@ from loadtest.replay.segment import Broken
 from planner.causes import cause_counts
 from planner.model import ENDED, NEVER_SENT, SENT, FloatArray, IntArray, Outcome, RequestLog
 from planner.percent import percent
+from planner.run_promise import RunFailures
 
 LATE_S = 0.050
 """A request that leaves this much after its time is late."""
@@ -31,15 +32,17 @@ _FOREIGN = tuple(outcome for outcome in ENDED if outcome not in KNOWN_TO_THE_MOD
 
 
 def observed(run: Observed, *, warm_up_s: float, duration_s: float) -> dict[str, Any]:
-    """Counts, 503 fraction and both latencies over the requests scheduled in [warm_up_s, duration_s).
+    """Counts, fractions and both latencies over the requests scheduled in [warm_up_s, duration_s).
 
-    fraction_503 = 503s / (sent - in flight at stop - unresolved), null where that is 0. Latencies are of 200 answers.
+    A fraction is of those that ended (sent - in flight at stop - unresolved), null where that is 0. fraction_failed
+    counts all but good 200 answers. Latencies are of 200 answers.
     """
     log = run.log
     window = (log.scheduled_s >= warm_up_s) & (log.scheduled_s < duration_s)
     outcome = log.outcome[window]
     counts = np.bincount(outcome, minlength=len(Outcome))
     answered = int(sum(counts[o] for o in ENDED))
+    failures = RunFailures.of(log, window)
     known = int(sum(counts[o] for o in KNOWN_TO_THE_MODEL))
     ok = window & (log.outcome == Outcome.OK)
     service = log.service_time_s[ok]
@@ -47,7 +50,9 @@ def observed(run: Observed, *, warm_up_s: float, duration_s: float) -> dict[str,
     return {
         "requests": int(window.sum()),
         "sent": int(sum(counts[o] for o in SENT)),
-        "fraction_503": float(counts[Outcome.STATUS_503] / answered) if answered else None,
+        "fraction_503": failures.fraction(failures.n_503),
+        "fraction_504": failures.fraction(failures.n_504),
+        "fraction_failed": failures.fraction(failures.n_failed),
         "answers_known_to_the_model": known,
         "problems": _foreign_answers(run, window, answered),
         "counts": {label(o): int(counts[o]) for o in Outcome},

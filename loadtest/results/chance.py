@@ -31,11 +31,16 @@ ROLLS = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Simulated:
-    """R replicates of one run: fraction_503 of shape (R,), latency quantiles of shape (R, levels), ready (R, bins)."""
+    """R replicates of one run: fractions of shape (R,), latency quantiles of shape (R, levels), ready (R, bins)."""
 
     fraction_503: FloatArray
+    fraction_504: FloatArray
     latency_s: FloatArray
     bin_ready: FloatArray
+
+    @property
+    def fraction_failed(self) -> FloatArray:
+        return self.fraction_503 + self.fraction_504
 
 
 def simulate_run(
@@ -51,8 +56,8 @@ def simulate_run(
     for row in executor.in_order(partial(_replicate, scenario, seen), range(replicates)):
         rows.append(row)
         on_done()
-    fraction, latency, ready = (np.array(column) for column in zip(*rows, strict=True))
-    return Simulated(fraction_503=fraction, latency_s=latency, bin_ready=ready)
+    of_503, of_504, latency, ready = (np.array(column) for column in zip(*rows, strict=True))
+    return Simulated(fraction_503=of_503, fraction_504=of_504, latency_s=latency, bin_ready=ready)
 
 
 def with_endpoint_of(traffic: Scenario, endpoint: Scenario) -> Scenario:
@@ -69,10 +74,11 @@ def with_endpoint_of(traffic: Scenario, endpoint: Scenario) -> Scenario:
     )
 
 
-def _replicate(scenario: Scenario, seen: Observation, replicate: int) -> tuple[float, list[float], FloatArray]:
+def _replicate(scenario: Scenario, seen: Observation, replicate: int) -> tuple[float, float, list[float], FloatArray]:
     result, _ = simulated(scenario, seen, replicate)
     latencies = [latency_of_replicate(result, level) for level in LEVELS.values()]
-    return (result.n_503 / result.n if result.n else np.nan), latencies, result.bin_ready.astype(np.float32)
+    of_503, of_504 = (n / result.n if result.n else np.nan for n in (result.n_503, result.n_504))
+    return of_503, of_504, latencies, result.bin_ready.astype(np.float32)
 
 
 def differences(a: FloatArray, b: FloatArray) -> FloatArray:

@@ -1,13 +1,13 @@
 """Two runs side by side: what was set, what was observed, and whether the difference is more than chance.
 
-Three statistics share the error rate: the difference of the fractions of 503s, the mean distance of the ready replicas
-and the difference of the mean service times (the last two where both runs know them).
+Up to four statistics share the error rate: the differences of the fractions of 503s and, where any run has some, of
+504s, the mean distance of the ready replicas and the difference of the mean service times (where both know them).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,8 @@ def compare_runs(
         "same_requests": evidence.same_requests,
         "settings": settings_that_differ(a.scenario, b.scenario),
         "fraction_503": evidence.fraction_503.document() | {"model_holds": evidence.model_holds},
+        "fraction_504": evidence.fraction_504.document(),
+        "fraction_failed": evidence.fraction_failed.document(),
         "service_time_mean_s": None if evidence.service_time is None else evidence.service_time.document(),
         "ready_replicas": _ready_document(a, b, evidence.ready),
         "latency": _latency_document(a, b, pair, evidence.error_rate),
@@ -119,23 +121,20 @@ def _evidence(a: Run, b: Run, pair: _Pair | None) -> Evidence:
     has_ready = a.seen.bin_ready is not None and b.seen.bin_ready is not None
     times = [run.seen.service_time_s[np.isfinite(run.seen.service_time_s)] for run in (a, b)]
     has_times = min(len(t) for t in times) > 1
-    rate = ERROR_RATE / (1 + has_ready + has_times)
-    fraction = Difference(
-        name="fraction_503",
-        a=a.seen.fraction_503 if a.seen.requests else None,
-        b=b.seen.fraction_503 if b.seen.requests else None,
-    )
-    if pair is None:
-        return Evidence(fraction_503=fraction, error_rate=rate, same_requests=plan_the_same(a.schedule, b.schedule))
-    margin = RESOLUTION_503S * (1 / a.seen.requests + 1 / b.seen.requests)
-    chance = differences(pair.a_as_is.fraction_503, pair.b_with_a.fraction_503)
-    predicted = differences(pair.a_as_is.fraction_503, pair.b_as_is.fraction_503)
-    return Evidence(
-        fraction_503=fraction.within(
-            interval(chance, rate, margin), interval(predicted, rate, margin), float(np.median(predicted))
-        ),
+    has_504 = _has_504(a, b, pair)
+    rate = ERROR_RATE / (1 + has_504 + has_ready + has_times)
+    evidence = Evidence(
+        fraction_503=_fraction("fraction_503", a, b, pair, rate),
+        fraction_504=_fraction("fraction_504", a, b, pair, rate),
+        fraction_failed=_fraction("fraction_failed", a, b, pair, rate),
+        has_504=has_504,
         error_rate=rate,
         same_requests=plan_the_same(a.schedule, b.schedule),
+    )
+    if pair is None:
+        return evidence
+    return replace(
+        evidence,
         alike=pair.alike,
         simulated=len(pair.a_as_is.fraction_503),
         model_holds={"a": _holds(a, pair.a_as_is), "b": _holds(b, pair.b_as_is)},
@@ -144,11 +143,41 @@ def _evidence(a: Run, b: Run, pair: _Pair | None) -> Evidence:
     )
 
 
+def _has_504(a: Run, b: Run, pair: _Pair | None) -> bool:
+    """Whether a run, or one simulated for it, saw a 504."""
+    simulated = () if pair is None else (pair.a_as_is, pair.b_with_a, pair.b_as_is)
+    return any(run.seen.failures.n_504 for run in (a, b)) or any(np.nansum(s.fraction_504) > 0 for s in simulated)
+
+
+def _fraction(name: str, a: Run, b: Run, pair: _Pair | None, rate: float) -> Difference:
+    """The difference of one fraction, by the name that runs and simulations have for it, and where it lies by chance
+    and as predicted."""
+    of_a, of_b = (getattr(run.seen, name) if run.seen.requests else None for run in (a, b))
+    found = Difference(name=name, a=of_a, b=of_b)
+    if pair is None:
+        return found
+    margin = RESOLUTION_503S * (1 / a.seen.requests + 1 / b.seen.requests)
+    as_is = getattr(pair.a_as_is, name)
+    chance = differences(as_is, getattr(pair.b_with_a, name))
+    predicted = differences(as_is, getattr(pair.b_as_is, name))
+    return found.within(interval(chance, rate, margin), interval(predicted, rate, margin), float(np.median(predicted)))
+
+
 def _holds(run: Run, own: Simulated) -> dict[str, Any]:
     """Whether the run lies among the simulated runs of its own scenario, one request more or less."""
-    low, high = float(np.nanmin(own.fraction_503)), float(np.nanmax(own.fraction_503))
     margin = RESOLUTION_503S / run.seen.requests
-    return {"low": low, "high": high, "holds": low - margin <= run.seen.fraction_503 <= high + margin}
+
+    def lies(fractions: FloatArray, seen: float) -> bool:
+        return bool(np.nanmin(fractions) - margin <= seen <= np.nanmax(fractions) + margin)
+
+    return {
+        "low": float(np.nanmin(own.fraction_503)),
+        "high": float(np.nanmax(own.fraction_503)),
+        "low_504": float(np.nanmin(own.fraction_504)),
+        "high_504": float(np.nanmax(own.fraction_504)),
+        "holds_503": lies(own.fraction_503, run.seen.fraction_503),
+        "holds": lies(own.fraction_503, run.seen.fraction_503) and lies(own.fraction_504, run.seen.fraction_504),
+    }
 
 
 def _common_bins(a: Run, b: Run) -> slice:

@@ -98,6 +98,7 @@ METRICS = {
         _fraction("fraction_504", "answered 504", Outcome.STATUS_504),
         _fraction("fraction_429", "answered 429", Outcome.STATUS_429),
         _fraction("fraction_bad_response", "answered 200 with a body that a check refused", Outcome.BAD_RESPONSE),
+        _fraction("fraction_failed", "ended in any way but a good 200", Outcome.STATUS_503, *ERRORS),
         _fraction("fraction_errors", "ended in any way but a good 200 or a 503", *ERRORS),
         *_latency("latency", Source.FROM_SEND, "of the 200 answers, from the actual send"),
         *_latency("latency_from_schedule", Source.FROM_SCHEDULE, "of the 200 answers, from the plan", NO_GENERATOR),

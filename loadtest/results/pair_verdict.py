@@ -64,16 +64,28 @@ class Difference:
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """Everything that the verdict rests on. alike: both scenarios have the same endpoint."""
+    """Everything that the verdict rests on. alike: both scenarios have the same endpoint.
+
+    has_504: a run or a simulated one saw some, so that they are judged. fraction_failed is only told.
+    """
 
     fraction_503: Difference
+    fraction_504: Difference
+    fraction_failed: Difference
     error_rate: float
     same_requests: bool
+    has_504: bool = False
     alike: bool = True
     simulated: int = 0
     model_holds: dict[str, dict[str, Any]] | None = None
     ready: Difference | None = None
     service_time: Difference | None = None
+
+    @property
+    def judged(self) -> list[Difference]:
+        """What a model that does not hold makes doubtful."""
+        found = [self.fraction_503, self.fraction_504 if self.has_504 else None, self.ready]
+        return [d for d in found if d is not None]
 
 
 def conclude(evidence: Evidence, blocked: list[str], empty: list[str], doubts: list[str]) -> tuple[str, list[str]]:
@@ -86,7 +98,7 @@ def conclude(evidence: Evidence, blocked: list[str], empty: list[str], doubts: l
     assert evidence.model_holds is not None
     holds = evidence.model_holds["a"]["holds"]
     widened = 1.0 if holds else FAR
-    outside = [d for d in (evidence.fraction_503, evidence.ready) if d is not None and d.is_outside(widened)]
+    outside = [d for d in evidence.judged if d.is_outside(widened)]
     if evidence.service_time is not None and evidence.service_time.is_outside():
         outside.append(evidence.service_time)
     reasons = [_chance_sentence(evidence)]
@@ -100,8 +112,7 @@ def conclude(evidence: Evidence, blocked: list[str], empty: list[str], doubts: l
 def _word(evidence: Evidence, outside: list[Difference], holds: bool) -> str:
     if outside:
         return DIFFERENT
-    judged = (evidence.fraction_503, evidence.ready)
-    if not holds and any(d is not None and d.is_outside() for d in judged):
+    if not holds and any(d.is_outside() for d in evidence.judged):
         return CANNOT_TELL
     return CANNOT_TELL if not evidence.alike and _fits_both(evidence.fraction_503) else NO_DIFFERENCE
 
@@ -163,6 +174,11 @@ def _other_sentence(d: Difference) -> str:
     assert d.b is not None
     assert d.value is not None
     assert d.chance is not None
+    if d.name == "fraction_504":
+        return (
+            f"504s: {percent(d.a)} in run A, {percent(d.b)} in run B, a difference of {_points(d.value)}; chance alone "
+            f"makes between {_points(d.chance[0])} and {_points(d.chance[1])}."
+        )
     if d.name == "ready_replicas":
         return (
             f"The ready replicas are {d.value:.3g} apart on average ({d.a:.3g} in run A, {d.b:.3g} in run B), chance "
@@ -180,9 +196,10 @@ def _model_sentences(evidence: Evidence) -> list[str]:
     for which, own in (("A", evidence.model_holds["a"]), ("B", evidence.model_holds["b"])):
         if own["holds"]:
             continue
+        what, end = ("503s", "") if not own["holds_503"] else ("504s", "_504")
         found.append(
-            f"The model does not hold for run {which}: its fraction of 503s lies outside all {evidence.simulated} "
-            f"simulated runs of its scenario ({percent(own['low'])} to {percent(own['high'])})"
+            f"The model does not hold for run {which}: its fraction of {what} lies outside all {evidence.simulated} "
+            f"simulated runs of its scenario ({percent(own[f'low{end}'])} to {percent(own[f'high{end}'])})"
             + (f"; a difference counts only beyond {FAR:g} times the chance interval." if which == "A" else ".")
         )
     return found

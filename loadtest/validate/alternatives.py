@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from loadtest.validate.comparison import compare
 from loadtest.validate.observed import Observation
 from loadtest.validate.prediction import FEWEST_REPLICATES, predict
+from planner.measures import fraction
 from planner.model import Autoscaler
 from planner.scenario import Scenario
 from planner.service import Scaled
@@ -28,6 +29,7 @@ class Alternative:
 class Judged:
     alternative: Alternative
     fraction_503: float
+    fraction_504: float
     passes: bool
 
 
@@ -75,7 +77,10 @@ def judge(
             on_done=on_done,
         )
         passes = all(statistic.is_inside for statistic in compare(seen, prediction))
-        judged.append(Judged(alternative=alternative, fraction_503=prediction.estimate().value, passes=passes))
+        fraction_503, fraction_504 = prediction.estimate().value, fraction(prediction.n_504, prediction.n).value
+        judged.append(
+            Judged(alternative=alternative, fraction_503=fraction_503, fraction_504=fraction_504, passes=passes)
+        )
     return judged
 
 

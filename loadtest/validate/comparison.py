@@ -1,5 +1,7 @@
 """Three statistics, each ranked among the replicates' own, so that a right total for a wrong reason is seen.
 
+Where the run or any replicate has a 504, the fraction of 504s is one more.
+
 The tests are Monte Carlo rank tests: where the model is right, the observed run is one more replicate, and its rank
 among R + 1 is uniform. The statistics share the error rate equally (Bonferroni). A fourth joins them where another
 scenario's service times are on trial against times that the run has measured: their mean.
@@ -52,11 +54,14 @@ class Statistic:
 
 
 def compare(seen: Observation, prediction: Prediction) -> list[Statistic]:
-    """fraction_503 (two-sided); distances of cumulative 503s and ready replicas from their means (one-sided)."""
-    on_trial = prediction.drawn_service_mean_s is not None and np.isfinite(seen.service_time_s).any()
-    rate = ERROR_RATE / (2 + (seen.bin_ready is not None) + on_trial)
+    """fraction_503, fraction_504 if there are any (two-sided); distances of cumulative 503s and ready replicas from
+    their means (one-sided)."""
+    on_trial = _is_service_on_trial(seen, prediction)
+    rate = error_rate(seen, prediction)
     margin = RESOLUTION_503S / seen.requests
     statistics = [_two_sided("fraction_503", seen.fraction_503, prediction.fractions, rate, margin)]
+    if has_504(seen, prediction):
+        statistics.append(_two_sided("fraction_504", seen.fraction_504, prediction.fractions_504, rate, margin))
     cumulative = np.cumsum(prediction.bin_503, axis=1)
     largest = _distances(np.cumsum(seen.bin_503), cumulative, lambda gap: np.abs(gap).max(axis=-1))
     statistics.append(_one_sided("largest_distance_of_cumulative_503s", *largest, rate, RESOLUTION_503S))
@@ -72,6 +77,30 @@ def compare(seen: Observation, prediction: Prediction) -> list[Statistic]:
         margin = SERVICE_TIME_RESOLUTION * measured
         statistics.append(_two_sided("mean_service_time_s", measured, prediction.drawn_service_mean_s, rate, margin))
     return statistics
+
+
+def has_504(seen: Observation, prediction: Prediction) -> bool:
+    """Whether 504s are on trial. Said of the run and the replicates together, it favours none of them."""
+    return bool(seen.failures.n_504 or prediction.n_504.any())
+
+
+def error_rate(seen: Observation, prediction: Prediction) -> float:
+    """Of each statistic."""
+    on_trial = _is_service_on_trial(seen, prediction)
+    return ERROR_RATE / (2 + has_504(seen, prediction) + (seen.bin_ready is not None) + on_trial)
+
+
+def single_runs(value: float, replicates: FloatArray, seen: Observation, rate: float) -> Interval:
+    """Where one more run's fraction falls; with the resolution of one request."""
+    found = _two_sided("", value, replicates, rate, RESOLUTION_503S / seen.requests)
+    return found.low, found.high
+
+
+def _is_service_on_trial(seen: Observation, prediction: Prediction) -> bool:
+    return prediction.drawn_service_mean_s is not None and bool(np.isfinite(seen.service_time_s).any())
+
+
+Interval = tuple[float, float]
 
 
 def _two_sided(name: str, value: float, replicates: FloatArray, error_rate: float, margin: float) -> Statistic:

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from loadtest.runfolder import RunFolder
 from loadtest.validate.pods import overheads
 from planner.causes import cause_counts
 from planner.errors import InputError
 from planner.model import ENDED, FloatArray, IntArray, Outcome, ReplicaLog, RequestLog
+from planner.run_promise import RunFailures
 from planner.scenario import Scenario
 from planner.sim.engine import BIN_S
 
@@ -20,6 +22,13 @@ FEWEST_OVERHEADS = 30
 
 OVERSLEPT_S, OVERSLEPT_SHARE = 0.005, 0.05
 """By how much more than planned work may take, in the median, and still be called as planned."""
+
+
+CENSORED = (
+    "drawn from the scenario: the run does not know how long those took that got 504, "
+    "and the others alone are too short"
+)
+"""A run that knows only the times of those that were answered in time knows none that could be simulated."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +51,8 @@ class Observation:
     requests: int
     """Answered requests scheduled in [warm_up, duration)."""
     n_503: int
+    failures: RunFailures
+    """How the same requests ended."""
     causes_503: dict[str, int]
     """503s by cause, and unattributed; they sum to n_503."""
     bin_503: IntArray
@@ -54,6 +65,14 @@ class Observation:
     @property
     def fraction_503(self) -> float:
         return self.n_503 / self.requests if self.requests else float("nan")
+
+    @property
+    def fraction_504(self) -> float:
+        return self.failures.n_504 / self.requests if self.requests else float("nan")
+
+    @property
+    def fraction_failed(self) -> float:
+        return self.failures.n_failed / self.requests if self.requests else float("nan")
 
 
 def observe(folder: RunFolder, scenario: Scenario) -> Observation:
@@ -74,21 +93,26 @@ def observe(folder: RunFolder, scenario: Scenario) -> Observation:
     planned = schedule.service_time_s[sent]
     if not planned_by_lab or not _as_planned(measured, planned):
         planned = np.full(len(sent), np.nan)
+    service_s = np.where(np.isfinite(measured), measured, planned)
+    source = _source(measured, planned)
+    if np.any((log.outcome[sent] == Outcome.STATUS_504) & ~np.isfinite(service_s)):
+        service_s, source = np.full(len(sent), np.nan), CENSORED
     replicas = folder.read_replicas()
     return Observation(
         request=sent,
         sent_s=sent_s,
-        service_time_s=np.where(np.isfinite(measured), measured, planned),
+        service_time_s=service_s,
         send_error_s=np.maximum(log.sent_s[sent] - log.scheduled_s[sent], 0.0),
         overhead_s=_overheads(log, scenario),
         requests=int(counted.sum()),
         n_503=int(is_503.sum()),
+        failures=RunFailures.of(log, _rows(counted, sent, len(log))),
         causes_503=cause_counts(log.cause[sent][is_503]),
         bin_503=np.bincount((sent_s[is_503] / BIN_S).astype(np.int64), minlength=bins),
         bin_ready=None if replicas is None else mean_in_bins(replicas, bins, scenario.duration_s),
         first_bin=int(np.ceil(scenario.warm_up_s / BIN_S)),
         on_tick=bool(summary.get("aligned_to_tick")),
-        service_times_from=_source(measured, planned),
+        service_times_from=source,
         summary=summary,
     )
 
@@ -98,6 +122,13 @@ def _as_planned(measured: FloatArray, planned: FloatArray) -> bool:
     off_s = np.abs(measured - planned)[np.isfinite(measured)]
     longest_s = max(OVERSLEPT_S, OVERSLEPT_SHARE * float(planned.mean())) if len(planned) else 0.0
     return not len(off_s) or bool(np.median(off_s) <= longest_s)
+
+
+def _rows(counted: npt.NDArray[np.bool_], sent: IntArray, length: int) -> npt.NDArray[np.bool_]:
+    """Which rows of the log count. counted: the same for those that were sent."""
+    rows = np.zeros(length, dtype=np.bool_)
+    rows[sent] = counted
+    return rows
 
 
 def _overheads(log: RequestLog, scenario: Scenario) -> FloatArray:

@@ -31,6 +31,7 @@ class Prediction:
 
     n: FloatArray
     n_503: FloatArray
+    n_504: FloatArray
     bin_503: FloatArray
     bin_ready: FloatArray
     bin_desired: FloatArray
@@ -43,6 +44,14 @@ class Prediction:
     @property
     def fractions(self) -> FloatArray:
         return self.n_503 / self.n
+
+    @property
+    def fractions_504(self) -> FloatArray:
+        return self.n_504 / self.n
+
+    @property
+    def fractions_failed(self) -> FloatArray:
+        return (self.n_503 + self.n_504) / self.n
 
     def estimate(self) -> Estimate:
         """The mean of the fraction of 503s with its confidence interval."""
@@ -161,13 +170,14 @@ def _gather(
 ) -> Prediction:
     kept = []
     for r, service_mean_s in results:
-        kept.append((r.n, r.n_503, r.bin_503, r.bin_ready, r.bin_desired, r.causes, service_mean_s))
+        kept.append((r.n, r.n_503, r.n_504, r.bin_503, r.bin_ready, r.bin_desired, r.causes, service_mean_s))
         on_done()
     columns = (np.array(column, dtype=np.float64) for column in zip(*kept, strict=True))
-    n, n_503, bin_503, bin_ready, bin_desired, causes, drawn_mean_s = columns
+    n, n_503, n_504, bin_503, bin_ready, bin_desired, causes, drawn_mean_s = columns
     return Prediction(
         n=n,
         n_503=n_503,
+        n_504=n_504,
         bin_503=bin_503,
         bin_ready=bin_ready,
         bin_desired=bin_desired.mean(axis=0),

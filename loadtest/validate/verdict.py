@@ -11,13 +11,15 @@ import numpy as np
 
 from loadtest.runfolder import RunFolder
 from loadtest.validate.alternatives import Judged, alternatives, judge
-from loadtest.validate.comparison import ERROR_RATE, Statistic, compare
+from loadtest.validate.comparison import ERROR_RATE, Statistic, compare, error_rate, has_504, single_runs
 from loadtest.validate.in_sample import SENTENCE, is_in_sample
 from loadtest.validate.observed import Observation, observe
 from loadtest.validate.prediction import FEWEST_REPLICATES, REPLICATES, Prediction, predict
 from planner.documents import estimate_document, scenario_document
-from planner.model import Verdict, VerdictWord
+from planner.measures import fraction
+from planner.model import FloatArray, Verdict, VerdictWord
 from planner.percent import percent
+from planner.run_promise import hold
 from planner.scenario import Scenario
 from planner.service import ServiceTime
 from planner.sim.engine import BIN_S
@@ -28,6 +30,7 @@ BAND = 0.95
 
 _LOUD = {
     "fraction_503": "the fraction of 503s",
+    "fraction_504": "the fraction of 504s",
     "largest_distance_of_cumulative_503s": "the 503s over time (largest distance of their running count from its mean)",
     "mean_distance_of_ready_replicas": "the ready replicas over time (mean distance from their mean)",
     "mean_service_time_s": "the mean service time that the run measured, in seconds,",
@@ -62,7 +65,7 @@ def validate(
     seen = observe(folder, run_scenario)
     scenario = replace(scenario, duration_s=run_scenario.duration_s, warm_up_s=run_scenario.warm_up_s)
     if reasons := _invalid(seen, run_scenario):
-        return _marked(_without_prediction(seen, reasons), in_sample)
+        return _marked(_without_prediction(seen, reasons, scenario), in_sample)
     on_trial = not _same(scenario.service_time, run_scenario.service_time)
     prediction = predict(
         scenario, seen, replicates=replicates, executor=executor, use_known_service_times=not on_trial, on_done=on_done
@@ -78,6 +81,7 @@ def validate(
     )
     verdict = _verdict(seen, prediction, statistics, judged)
     document = _document(seen, prediction, statistics, judged, verdict, on_trial)
+    document["promise"] = _promise(scenario, seen, verdict)
     validation = Validation(verdict=verdict, document=document | {"scenario": scenario_document(scenario)})
     return _marked(validation, in_sample)
 
@@ -152,23 +156,40 @@ def _verdict(seen: Observation, prediction: Prediction, statistics: list[Statist
     if outside:
         reasons = [_outside_sentence(s) for s in outside] + [_explanation(judged)]
         return Verdict(word=VerdictWord.FAIL, reasons=tuple(reasons))
-    low, high = statistics[0].low, statistics[0].high
-    mean = prediction.estimate().value
-    if seen.n_503 == 0 and prediction.n_503.sum() == 0:
+    means = {"fraction_503": prediction.estimate().value, "fraction_504": _mean(prediction.n_504, prediction)}
+    fractions = [s for s in statistics if s.name in means]
+    if seen.n_503 == 0 and prediction.n_503.sum() == 0 and not has_504(seen, prediction):
         reason = (
             f"Neither the run nor any of {len(prediction.n)} simulated runs saw a 503: nothing was put to the test."
         )
         return Verdict(word=VerdictWord.UNDECIDED, reasons=(reason,))
-    if low == 0 and high - low > mean:
-        reason = (
-            f"The prediction interval of the fraction of 503s, 0 to {percent(high)}, reaches 0 and is wider than its "
-            f"mean ({percent(mean)}): a run this small cannot confirm it."
-        )
-        return Verdict(word=VerdictWord.UNDECIDED, reasons=(reason,))
+    if all(s.low == 0 and s.high > means[s.name] for s in fractions):
+        reasons = [
+            f"The prediction interval of {_LOUD[s.name]}, 0 to {percent(s.high)}, reaches 0 and is wider than its "
+            f"mean ({percent(means[s.name])}): a run this small cannot confirm it."
+            for s in fractions
+        ]
+        return Verdict(word=VerdictWord.UNDECIDED, reasons=tuple(reasons))
     inside = "; ".join(f"{_LOUD[s.name]} {_said(s, s.value)} within {_interval(s)}" for s in statistics)
     return Verdict(
         word=VerdictWord.PASS, reasons=(f"All {len(statistics)} statistics lie in their intervals: {inside}.",)
     )
+
+
+def _mean(hits: FloatArray, prediction: Prediction) -> float:
+    return float(hits.sum() / prediction.n.sum())
+
+
+def _promise(scenario: Scenario, seen: Observation, verdict: Verdict) -> dict[str, Any] | None:
+    """The scenario's bounds on failed requests, held against this one run."""
+    if scenario.slo is None:
+        return None
+    held = hold(scenario.slo, seen.failures, predicts_504=verdict.word is VerdictWord.PASS)
+    return {
+        "kept_in_this_run": held.kept,
+        "broken_by_failures_that_are_not_predicted": held.broken_unpredicted,
+        "reasons": list(held.sentences),
+    }
 
 
 def _outside_sentence(s: Statistic) -> str:
@@ -182,7 +203,7 @@ def _interval(s: Statistic) -> str:
 
 
 def _said(s: Statistic, value: float) -> str:
-    return percent(value) if s.name == "fraction_503" else f"{value:.3g}"
+    return percent(value) if s.name.startswith("fraction_") else f"{value:.3g}"
 
 
 def _explanation(judged: list[Judged]) -> str:
@@ -192,22 +213,32 @@ def _explanation(judged: list[Judged]) -> str:
     return "None of the one-setting changes tried (target, min, cold start, service time) would explain it."
 
 
-def _without_prediction(seen: Observation, reasons: list[str]) -> Validation:
+def _observed(seen: Observation) -> dict[str, Any]:
+    """Counts, and fractions of the requests whose end is known, null where there is none."""
+    found = seen.failures
+    return {
+        "fraction_503": seen.fraction_503 if seen.requests else None,
+        "fraction_504": found.fraction(found.n_504),
+        "fraction_failed": found.fraction(found.n_failed),
+        "requests": seen.requests,
+        "answers_503": seen.n_503,
+        "answers_504": found.n_504,
+        "failed_in_other_ways": found.n_other,
+        "causes_503": seen.causes_503,
+    }
+
+
+def _without_prediction(seen: Observation, reasons: list[str], scenario: Scenario) -> Validation:
     verdict = Verdict(word=VerdictWord.INVALID, reasons=tuple(reasons))
-    fraction = seen.fraction_503 if seen.requests else None
     return Validation(
         verdict=verdict,
         document={
             "command": "validate",
             "verdict": str(verdict.word),
             "reasons": list(verdict.reasons),
-            "observed": {
-                "fraction_503": fraction,
-                "requests": seen.requests,
-                "answers_503": seen.n_503,
-                "causes_503": seen.causes_503,
-            },
-            "predicted": {"fraction_503": None},
+            "observed": _observed(seen),
+            "predicted": {"fraction_503": None, "fraction_504": None, "fraction_failed": None},
+            "promise": _promise(scenario, seen, verdict),
             "cannot_tell_apart": [],
             "explanations": [],
             "statistics": [],
@@ -233,16 +264,17 @@ def _document(
         "command": "validate",
         "verdict": str(verdict.word),
         "reasons": list(verdict.reasons),
-        "observed": {
-            "fraction_503": seen.fraction_503,
-            "requests": seen.requests,
-            "answers_503": seen.n_503,
-            "causes_503": seen.causes_503,
+        "observed": _observed(seen)
+        | {
             "replicas_observed": seen.bin_ready is not None,
             "service_times": "drawn from the scenario, which is on trial" if on_trial else seen.service_times_from,
         },
         "predicted": {
             "fraction_503": estimate_document(estimate),
+            "fraction_504": _predicted(prediction.n_504, prediction.fractions_504, seen, prediction),
+            "fraction_failed": _predicted(
+                prediction.n_503 + prediction.n_504, prediction.fractions_failed, seen, prediction
+            ),
             "prediction_confidence": 1 - ERROR_RATE / len(statistics),
             "causes_503": prediction.cause_shares(),
         },
@@ -256,8 +288,21 @@ def _document(
     }
 
 
+def _predicted(
+    hits: FloatArray, fractions: FloatArray, seen: Observation, prediction: Prediction
+) -> dict[str, Any] | None:
+    """The estimate of a fraction, and where that of one more run falls."""
+    low, high = single_runs(float(fractions.mean()), fractions, seen, error_rate(seen, prediction))
+    return estimate_document(replace(fraction(hits, prediction.n), prediction_low=low, prediction_high=high))
+
+
 def _judged_document(j: Judged) -> dict[str, Any]:
-    return {"setting": j.alternative.setting, "change": j.alternative.change, "fraction_503": j.fraction_503}
+    return {
+        "setting": j.alternative.setting,
+        "change": j.alternative.change,
+        "fraction_503": j.fraction_503,
+        "fraction_504": j.fraction_504,
+    }
 
 
 def _over_time(seen: Observation, prediction: Prediction) -> dict[str, Any]:

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from planner.cli.estimates import cells, difference_cells
 from planner.cli.output import console, print_indented, print_table
 from planner.percent import percent
 
-_COLUMNS = ("requests that get 503", "95 % interval", "difference in points", "95 % interval", "")
+_COLUMNS = ("95 % interval", "difference in points", "95 % interval", "")
+
+_FAILURES = (
+    ("requests that get 503", "fraction_503", "difference"),
+    ("requests that get 504", "fraction_504", "difference_504"),
+    ("requests that fail", "fraction_failed", "difference_failed"),
+)
+"""Heading, key of the fraction and of its difference. The last two are the first again where nothing gets 504."""
 
 
 def show_what_ifs(document: dict[str, Any]) -> None:
-    """The scenario as it is and with single values replaced: 503s and their causes."""
+    """The scenario as it is and with single values replaced: its failures, and the causes of the 503s."""
     what_ifs = document["what_if"]
     for what_if in what_ifs:
         for warning in what_if["warnings"]:
             console.print(f"warning: with {what_if['what_if']}: {warning}", markup=False, soft_wrap=True)
-    rows = [(what_if["what_if"], *_compared(what_if)) for what_if in what_ifs]
-    print_table(("what if", *_COLUMNS), [("as it is", *_as_it_is(document)), *rows])
+    _show_tables("what if", document, [(what_if["what_if"], what_if) for what_if in what_ifs])
     if not all(what_if["same_random_numbers"] for what_if in what_ifs):
         print_indented("Another seed means other random numbers: that difference is one of chance.")
     for what_if in what_ifs:
@@ -36,9 +43,12 @@ def _cause_rows(before: dict[str, Any], after: dict[str, Any]) -> list[tuple[str
 
 
 def show_assumptions(document: dict[str, Any]) -> None:
-    """The 503s under each reading of what no source documents, on the same random numbers."""
-    rows = [(_reading(row), *_compared(row)) for row in document["assumptions"] if row["cannot_matter"] is None]
-    print_table(("instead", *_COLUMNS), [("as it is", *_as_it_is(document)), *rows])
+    """The failures under each reading of what no source documents, on the same random numbers."""
+    _show_tables(
+        "instead",
+        document,
+        [(_reading(row), row) for row in document["assumptions"] if row["cannot_matter"] is None],
+    )
     for reason, names in _moot(document["assumptions"]).items():
         print_indented(f"{', '.join(names)}: cannot matter, {reason}")
 
@@ -52,12 +62,15 @@ def _moot(rows: list[dict[str, Any]]) -> dict[str, list[str]]:
     return names
 
 
-def _as_it_is(document: dict[str, Any]) -> tuple[str, ...]:
-    return (*cells(document["fraction_503"], percent)[:2], "", "", "")
-
-
-def _compared(comparison: dict[str, Any]) -> tuple[str, ...]:
-    return (*cells(comparison["fraction_503"], percent)[:2], *difference_cells(comparison["difference"]))
+def _show_tables(title: str, document: dict[str, Any], others: Sequence[tuple[str, dict[str, Any]]]) -> None:
+    """The 503s of the scenario and of the others; where any has 504s also these, and all that fail."""
+    has_504 = any(one["fraction_504"]["value"] > 0 for one in (document, *(other for _, other in others)))
+    for heading, fraction, difference in _FAILURES if has_504 else _FAILURES[:1]:
+        as_it_is = ("as it is", *cells(document[fraction], percent)[:2], "", "", "")
+        rows = [
+            (name, *cells(other[fraction], percent)[:2], *difference_cells(other[difference])) for name, other in others
+        ]
+        print_table((title, heading, *_COLUMNS), [as_it_is, *rows])
 
 
 def _share(estimate: dict[str, Any] | None) -> tuple[str, str]:

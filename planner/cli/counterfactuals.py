@@ -8,10 +8,10 @@ from typing import Any
 
 from planner.assumptions import STAMPS, Alternative, alternatives
 from planner.cli.progress import progress
-from planner.comparison import ReplicateCounts, count_503s
+from planner.comparison import ReplicateCounts, count_failures
 from planner.documents import comparison_document
 from planner.errors import NoVerdictError, WorkersLostError
-from planner.measures import Counts, difference
+from planner.measures import Counts
 from planner.scenario import Scenario
 from planner.scenario_file.what_if import WhatIf
 from planner.sim.replications import Executor
@@ -49,7 +49,17 @@ def counterfactuals(
     return parts, ended_by
 
 
-_NOTHING: dict[str, Any] = {"fraction_503": None, "difference": None, "causes_503": None}
+_NOTHING: dict[str, Any] = dict.fromkeys(
+    (
+        "fraction_503",
+        "difference",
+        "fraction_504",
+        "difference_504",
+        "fraction_failed",
+        "difference_failed",
+        "causes_503",
+    )
+)
 
 
 def _assumption_document(reading: Alternative, scenario: Scenario) -> dict[str, Any]:
@@ -85,7 +95,7 @@ def _compare(
     ended_by: BaseException | None = None
     with progress(label, len(tasks)) as advance:
         try:
-            for counts in executor.in_order(partial(count_503s, scenarios), tasks):
+            for counts in executor.in_order(partial(count_failures, scenarios), tasks):
                 counted.append(counts)
                 advance()
         except INTERRUPTIONS as interruption:
@@ -96,9 +106,7 @@ def _compare(
 
 
 def _compared(base: Counts, name: str, other: Counts) -> dict[str, Any]:
-    base = base.first(len(other))
     try:
-        compared = difference(base.n_503, base.n, other.n_503, other.n)
+        return comparison_document(base.first(len(other)), other)
     except NoVerdictError as nothing:
         raise NoVerdictError(f"{name}: {nothing}") from None
-    return comparison_document(other.fraction_503, compared, other.causes_503)

@@ -1,4 +1,4 @@
-"""A plan's two figures in characters: the frontier, and the map of the 503s over minimum and target."""
+"""A plan's two figures in characters: the frontier, and the map of the failures over minimum and target."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from planner.report.plan import words
 MOST_ROWS = 24
 """Rows of a chart; of more, some are left out evenly."""
 
+_LONG = {"503s": "503s", "failed": "failed requests"}
 _DECADE = 10.0
 _LIGHTEST = 1e-6
 """Where the frontier's axis begins at the latest: smaller fractions stand at its end."""
 
 
 def show_frontier(document: dict[str, Any]) -> None:
-    """One row for each setting, cheapest first: its cost, and its 503s with their interval on a logarithmic axis."""
-    frontier, slo = words.frontier(document), document["slo"]["max_fraction_503"]
+    """One row for each setting, cheapest first: its cost, and its failures with their interval on a log axis."""
+    frontier, (key, name, slo) = words.frontier(document), words.main_failure(document)
     if not frontier:
         return
     rows = _thinned(frontier, [words.is_recommended(document, entry) for entry in frontier])
@@ -31,19 +32,19 @@ def show_frontier(document: dict[str, Any]) -> None:
             ">" if words.is_recommended(document, entry) else "",
             *words.setting_cells(document, entry, with_sizes=sizes),
             _hours(entry["replica_hours"]),
-            _fraction(entry["fraction_503"]),
+            _fraction(entry[key]),
         )
         for entry in rows
     ]
-    head = ("", *names, "replica-hours", "503s")
+    head = ("", *names, "replica-hours", name)
     widths = [max(len(cell) for cell in column) for column in zip(head, *texts, strict=True)]
-    axis = _Axis.around(rows, slo, chart_width() - sum(widths) - 2 * len(widths))
+    axis = _Axis.around([entry[key] for entry in rows], slo, chart_width() - sum(widths) - 2 * len(widths))
     print()
     say(f"Frontier: nothing that was tried is both cheaper and better. {_left_out(len(frontier), len(rows))}".rstrip())
     print(_line(head, widths) + axis.scale())
     for text, entry in zip(texts, rows, strict=True):
-        print((_line(text, widths) + axis.drawn(entry["fraction_503"])).rstrip())
-    say("o the share of 503s, --- its 95 % interval, < at most, | the promise")
+        print((_line(text, widths) + axis.drawn(entry[key])).rstrip())
+    say(f"o the share of {_LONG[name]}, --- its 95 % interval, < at most, | the promise")
 
 
 def _hours(estimate: dict[str, Any]) -> str:
@@ -62,7 +63,7 @@ def show_map(document: dict[str, Any]) -> None:
     grid = document["map"]
     if grid is None:
         return
-    slo, chosen = document["slo"]["max_fraction_503"], document["recommended"]
+    (failure, name, slo), chosen = words.main_failure(document), document["recommended"]
     minima, targets = grid["autoscale_min_replicas"], grid["autoscale_target_utilization"]
     at_min = [chosen is not None and value == chosen["autoscale_min_replicas"] for value in minima]
     at_target = [chosen is not None and value == chosen["autoscale_target_utilization"] for value in targets]
@@ -71,20 +72,21 @@ def show_map(document: dict[str, Any]) -> None:
     shown = _thinned(range(len(targets)), at_target, most=(chart_width() - 7) // 5)
     print()
     left_out = _left_out(len(minima) * len(targets), len(rows) * len(shown))
-    say(f"503s over minimum (down) and target in percent (across) at max {grid['autoscale_max_replicas']}. {left_out}")
+    where = f"minimum (down) and target in percent (across) at max {grid['autoscale_max_replicas']}"
+    say(f"{_LONG[name].capitalize()} over {where}. {left_out}")
     print("  min  " + "".join(f"{targets[j]:^5}" for j in shown).rstrip())
     for i in rows:
         cells = [
             _cell(
-                _sign(grid["fraction_503"][i][j], slo),
+                _sign(grid[failure][i][j], slo),
                 is_simulated=grid["simulated"][i][j],
                 is_chosen=is_here and at_min[i] and at_target[j],
             )
             for j in shown
         ]
         print(f"{minima[i]:>5}  {''.join(cells)}".rstrip())
-    _show_key(slo)
-    if any(grid["fraction_503"][i][j] is None for i in rows for j in shown):
+    _show_key(slo, _LONG[name])
+    if any(grid[failure][i][j] is None for i in rows for j in shown):
         say("blank: unknown", indent=2)
 
 
@@ -103,10 +105,12 @@ def _cell(sign: str, *, is_simulated: bool, is_chosen: bool) -> str:
     return f" [{text}]" if is_chosen else f"  {text} "
 
 
-def _show_key(slo: float) -> None:
+def _show_key(slo: float, what: str) -> None:
+    """what: the failures that the map shows; other parts of the promise are not in it."""
     (first, second, third), signs = (percent(most * slo) for most, _ in _SIGNS[:-1]), [sign for _, sign in _SIGNS]
     say(
-        f"kept: {signs[0]} up to {first}, {signs[1]} up to {second}; broken: {signs[2]} up to {third}, {signs[3]} more",
+        f"the bound on {what} kept: {signs[0]} up to {first}, {signs[1]} up to {second}; broken: {signs[2]} up to "
+        f"{third}, {signs[3]} more",
         indent=2,
     )
     say("[ ] recommended; ' simulated, the others predicted from them: only to look at, no promise", indent=2)
@@ -123,8 +127,7 @@ class _Axis:
         self._slo, self._width = slo, max(20, width)
 
     @classmethod
-    def around(cls, entries: Sequence[dict[str, Any]], slo: float, width: int) -> _Axis:
-        estimates = [entry["fraction_503"] for entry in entries]
+    def around(cls, estimates: Sequence[dict[str, Any]], slo: float, width: int) -> _Axis:
         ends = [
             e[key]
             for e in estimates

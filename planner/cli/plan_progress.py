@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from planner.cli.output import console
 from planner.documents import estimate_document
@@ -50,13 +50,15 @@ class Watch:
         return done if progress.best is None else f"{done}; best so far {self._said(progress, progress.best.setting)}"
 
     def _said(self, progress: Progress, setting: Setting) -> str:
-        fraction_503, hours = _estimates(progress, setting)
-        return f"{setting.text(self._autoscaler)}: 503s {_interval(fraction_503)}, {hours.value:.4g} replica-hours"
+        seen = _estimates(progress, setting)
+        late = f", 504s {_interval(seen.fraction_504)}" if seen.fraction_504.value > 0 else ""
+        failures = f"503s {_interval(seen.fraction_503)}{late}"
+        return f"{setting.text(self._autoscaler)}: {failures}, {seen.hours.value:.4g} replica-hours"
 
     def _say_best(self, progress: Progress) -> None:
-        """The best known, or where none is known to keep the promise the one with the fewest 503s."""
-        setting = _fewest_503s(progress) if progress.best is None else progress.best.setting
-        fraction_503, hours = _estimates(progress, setting)
+        """The best known, or where none is known to keep the promise the one with the fewest failures."""
+        setting = _fewest_failures(progress) if progress.best is None else progress.best.setting
+        seen = _estimates(progress, setting)
         self.best_after.append(
             {
                 "seconds": self.seconds,
@@ -65,8 +67,9 @@ class Watch:
                 "autoscale_min_replicas": setting.min_replicas,
                 "autoscale_max_replicas": setting.max_replicas,
                 "autoscale_target_utilization": setting.target_percent,
-                "fraction_503": estimate_document(fraction_503),
-                "replica_hours": estimate_document(hours),
+                "fraction_503": estimate_document(seen.fraction_503),
+                "fraction_504": estimate_document(seen.fraction_504),
+                "replica_hours": estimate_document(seen.hours),
             }
         )
         what = "none is known to keep the promise yet; the nearest" if progress.best is None else "the best known"
@@ -84,13 +87,23 @@ def watching(autoscaler: Autoscaler) -> Iterator[Watch]:
         yield Watch(autoscaler, bar, bar.add_task("planning", total=None))
 
 
-def _fewest_503s(progress: Progress) -> Setting:
-    return min(progress.pool.settings, key=lambda setting: _estimates(progress, setting)[0].value)
+class _Seen(NamedTuple):
+    fraction_503: Estimate
+    fraction_504: Estimate
+    hours: Estimate
 
 
-def _estimates(progress: Progress, setting: Setting) -> tuple[Estimate, Estimate]:
+def _fewest_failures(progress: Progress) -> Setting:
+    def failed(setting: Setting) -> float:
+        seen = _estimates(progress, setting)
+        return seen.fraction_503.value + seen.fraction_504.value
+
+    return min(progress.pool.settings, key=failed)
+
+
+def _estimates(progress: Progress, setting: Setting) -> _Seen:
     runs = progress.pool.runs(setting)
-    return fraction(runs.n_503, runs.n), mean(runs.paid_s / 3600)
+    return _Seen(fraction(runs.n_503, runs.n), fraction(runs.n_504, runs.n), mean(runs.paid_s / 3600))
 
 
 def _interval(estimate: Estimate) -> str:

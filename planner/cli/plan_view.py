@@ -7,6 +7,7 @@ from typing import Any
 
 from planner.cli import plan_charts
 from planner.cli.estimates import cells
+from planner.cli.failure_rows import FAILED, Row, latencies, runs_within
 from planner.cli.output import console, print_table
 from planner.cli.plan_text import columns, in_one_cell, plain, say
 from planner.percent import percent
@@ -44,10 +45,11 @@ def _show_verdict(document: dict[str, Any]) -> None:
 
 def _estimate_rows(document: dict[str, Any], entry: dict[str, Any]) -> list[tuple[str, ...]]:
     length = words.length(document).replace("\u00a0", " ")
-    rows = (
+    rows: tuple[Row, ...] = (
         ("requests that get 503", "fraction_503", percent),
-        ("runs within max_503", "fraction_of_runs_within_slo", percent),
-        ("latency p99", "latency_p99_s", "{:.3f} s".format),
+        *FAILED,
+        runs_within(document["slo"]),
+        *latencies(entry, "p99"),
         ("mean ready replicas", "mean_replicas", plain),
         (f"replica-hours in {length}", "replica_hours", plain),
         (f"cost of {length}", "cost", plain),
@@ -63,11 +65,12 @@ def _show_compared(document: dict[str, Any]) -> None:
         return
     sizes = words.has_other_sizes(document)
     names = words.setting_columns(document, with_sizes=sizes)
+    failures = words.failures_shown(document)
     lines = [
         (
             _MARKS[row.kind],
             *words.setting_cells(document, row.entry, with_sizes=sizes),
-            in_one_cell(row.entry["fraction_503"], percent),
+            *(in_one_cell(row.entry[key], percent) for key, _ in failures),
             in_one_cell(row.entry["replica_hours"], plain),
         )
         for row in rows
@@ -75,7 +78,7 @@ def _show_compared(document: dict[str, Any]) -> None:
     print()
     say(_kinds(rows) if document["recommended"] is not None else "The nearest misses:")
     columns(
-        ("", *names, "503s (95 % interval)", "replica-hours (95 %)"),
+        ("", *names, *(f"{name} (95 % interval)" for _, name in failures), "replica-hours (95 %)"),
         lines,
         notes=[words.note(document, row) for row in rows],
         n_right=1 + len(names),
@@ -101,9 +104,13 @@ def _show_rules(document: dict[str, Any]) -> None:
     say(words.capital(rules[0]["sentence"]))
     heads = [f"rule, {words.rule_rate(rule)}" for rule in rules] + (["this plan"] if entry is not None else [])
     rows = [("replicas", *(words.either(rule["replicas"], str) for rule in rules))]
-    rows += [(name, *(words.either(rule[key], form, in_one_cell) for rule in rules)) for name, key, form in _COSTS]
+    measures = [*((name, key, percent) for key, name in words.failures_shown(document)), *_COSTS]
+    rows += [
+        (name, *(words.either(rule.get(key), form, in_one_cell) for rule in rules)) for name, key, form in measures
+    ]
     if entry is not None:
-        chosen = [words.replicas_text(entry), *(words.either(entry[key], form, in_one_cell) for _, key, form in _COSTS)]
+        own = (words.either(entry.get(key), form, in_one_cell) for _, key, form in measures)
+        chosen = [words.replicas_text(entry), *own]
         rows = [(*row, cell) for row, cell in zip(rows, chosen, strict=True)]
     if len(heads) > 2:  # intervals below their values, or 80 columns would not hold them
         rows = [tuple(cell.replace(" (", "\n(") for cell in row) for row in rows]
@@ -113,7 +120,6 @@ def _show_rules(document: dict[str, Any]) -> None:
 
 
 _COSTS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
-    ("503s", "fraction_503", percent),
     ("replica-hours", "replica_hours", plain),
     ("cost per hour", "cost_per_hour", plain),
 )

@@ -43,7 +43,8 @@ from planner.scenario_file.scaling import scaled_trace
 from planner.scenario_file.worlds import in_world
 from planner.sim.replications import DEFAULT_REPLICATIONS, Executor
 
-ASSUMED_SLO = Slo(max_fraction_503=0.01)
+ASSUMED_FRACTION_503 = 0.01
+ASSUMED_SLO = Slo(max_fraction_503=ASSUMED_FRACTION_503)
 """assumption: what a scenario without an `slo` is planned for."""
 
 MOST_DOUBLINGS = 4
@@ -98,7 +99,7 @@ def make_plan(scenario: Scenario, wanted: Wanted) -> dict[str, Any]:
             _ask(document, planning.mid, about, executor, wanted.price_per_replica_hour)
     if slo is ASSUMED_SLO:
         document["warnings"].append(
-            f"{scenario.name}: the scenario has no slo; planned for at most {100 * slo.max_fraction_503:g} % of 503s"
+            f"{scenario.name}: the scenario has no slo; planned for at most {100 * ASSUMED_FRACTION_503:g} % of 503s"
         )
     return document
 

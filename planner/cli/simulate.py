@@ -33,14 +33,14 @@ Precision = Annotated[
     ),
 ]
 Assumptions = Annotated[
-    bool, typer.Option("--assumptions", help="Also the 503s under each other reading of what no source documents.")
+    bool, typer.Option("--assumptions", help="Also the failures under each other reading of what no source documents.")
 ]
 WhatIfs = Annotated[
     list[str] | None,
     typer.Option(
         "--what-if",
         metavar="KEY=VALUE",
-        help="Also the 503s with another value in the scenario, on the same random numbers. Any number of times.",
+        help="Also the failures with another value in the scenario, on the same random numbers. Any number of times.",
     ),
 ]
 
@@ -61,7 +61,7 @@ def command(
     scheduler: SchedulerOption = None,
     cores: CoresOption = None,
 ) -> None:
-    """Predict a scenario's 503s, latency, replicas and cost, each with its interval.
+    """Predict a scenario's 503s, 504s, latency, replicas and cost, each with its interval.
 
     Exit code 0: the SLO is kept (or there is none), 1: it is broken, 3: its bound lies inside an interval,
     4: --replications ended it before the --precision.

@@ -6,6 +6,7 @@ from typing import Any
 
 from planner.cli.comparison_view import show_assumptions, show_what_ifs
 from planner.cli.estimates import cells
+from planner.cli.failure_rows import FAILED, latencies, runs_within
 from planner.cli.output import console, print_indented, print_table
 from planner.percent import percent
 
@@ -52,9 +53,10 @@ def show(document: dict[str, Any]) -> None:
     )
 
 
-def show_slo(slo: dict[str, Any]) -> None:
-    """Whether the promise is kept, part by part."""
-    print(f"{_SLO_WORDS[slo['verdict']]} In the simulated runs of the scenario:")
+def show_slo(slo: dict[str, Any], *, is_refuted: bool = False) -> None:
+    """Whether the promise is kept, part by part. is_refuted: a run has broken it in a way that was not simulated."""
+    word = "The SLO is broken in the run." if is_refuted else _SLO_WORDS[slo["verdict"]]
+    print(f"{word} In the simulated runs of the scenario:")
     for reason in slo["reasons"]:
         print_indented(reason)
 
@@ -91,10 +93,9 @@ def _rows(document: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     rows = [
         ("requests that get 503", "fraction_503", percent),
         ("  all stamps at the start of their second", "fraction_503_stamps_at_start_of_second", percent),
-        ("requests that get 504", "fraction_504", percent),
-        ("runs within max_503", "fraction_of_runs_within_slo", percent),
-        ("latency p50", "latency_p50_s", _seconds),
-        ("latency p99", "latency_p99_s", _seconds),
+        *FAILED,
+        runs_within(document["scenario"]["slo"]),
+        *latencies(document, "p50", "p99"),
         ("mean ready replicas", "mean_replicas", "{:.2f}".format),
         ("replica-hours", "replica_hours", "{:.3f}".format),
     ]
@@ -107,7 +108,3 @@ def _cause_rows(causes: dict[str, Any]) -> list[tuple[str, str, str]]:
         for cause, e in causes.items()
         if e is not None and e["value"] > 0
     ]
-
-
-def _seconds(value: float) -> str:
-    return f"{value:.3f} s"

@@ -11,7 +11,7 @@ from enum import StrEnum
 import numpy as np
 
 from planner.measures import fraction, mean, share_of_runs
-from planner.model import Estimate, Verdict, VerdictWord
+from planner.model import Estimate, Slo, Verdict, VerdictWord
 from planner.percent import percent
 from planner.plan.assessment import cheaper_bound_s
 from planner.plan.confirmation import Confirmation
@@ -19,6 +19,8 @@ from planner.plan.judgement import judge_runs
 from planner.plan.neighbours import Neighbours
 from planner.plan.search import Found, Stopped, least_cost_s
 from planner.plan.settings import Setting
+from planner.plan.tally import Runs
+from planner.promise import Failure, main_bound, runs_within
 
 
 class PlanWord(StrEnum):
@@ -35,8 +37,11 @@ class Entry:
 
     setting: Setting
     fraction_503: Estimate
+    fraction_504: Estimate
+    fraction_failed: Estimate
     fraction_of_runs: Estimate | None
     latency_p99_s: Estimate | None
+    latency_p99_with_504_s: Estimate | None
     mean_replicas: Estimate | None
     replica_hours: Estimate
     verdict: Verdict
@@ -74,8 +79,11 @@ def _confirmed(found: Found, confirmation: Confirmation) -> Entry:
     return Entry(
         setting=_least_max(found, confirmation),
         fraction_503=measures.fraction_503,
+        fraction_504=measures.fraction_504,
+        fraction_failed=measures.fraction_failed,
         fraction_of_runs=measures.fraction_of_runs_within_slo,
         latency_p99_s=measures.latency_p99_s,
+        latency_p99_with_504_s=measures.latency_p99_with_504_s,
         mean_replicas=measures.mean_replicas,
         replica_hours=measures.replica_hours,
         verdict=confirmation.verdict,
@@ -106,8 +114,11 @@ def entry(found: Found, setting: Setting, reason: str | None = None) -> Entry:
     return Entry(
         setting=setting,
         fraction_503=fraction(runs.n_503, runs.n),
-        fraction_of_runs=share_of_runs(runs.n_503 <= slo.max_fraction_503 * runs.n),
+        fraction_504=fraction(runs.n_504, runs.n),
+        fraction_failed=fraction(runs.n_503 + runs.n_504, runs.n),
+        fraction_of_runs=share_of_runs(runs_within(slo, runs)),
         latency_p99_s=None,
+        latency_p99_with_504_s=None,
         mean_replicas=None,
         replica_hours=mean(runs.paid_s / 3600),
         verdict=verdict,
@@ -168,11 +179,11 @@ def why_not(found: Found, other: Entry, best: Entry) -> str:
 
 
 def frontier(found: Found) -> list[Setting]:
-    """Simulated settings to which none is both cheaper and better, the cheapest first."""
+    """Simulated settings to which none is both cheaper and better by the main bound, the cheapest first."""
     rows = []
     for setting in found.pool.settings:
         runs = found.pool.runs(setting)
-        rows.append((float(runs.paid_s.mean()), float(runs.n_503.sum() / max(runs.n.sum(), 1.0)), setting))
+        rows.append((float(runs.paid_s.mean()), _main_fraction(found.slo, runs), setting))
     chosen: list[Setting] = []
     least = math.inf
     for _, value, setting in sorted(rows):
@@ -180,6 +191,11 @@ def frontier(found: Found) -> list[Setting]:
             least = value
             chosen.append(setting)
     return chosen
+
+
+def _main_fraction(slo: Slo, runs: Runs) -> float:
+    """Of the requests that fail as the promise's main bound counts them, in one setting's runs."""
+    return float(main_bound(slo).simulated_hits(runs).sum() / max(runs.n.sum(), 1.0))
 
 
 def rejected(found: Found, best: Entry | None) -> Iterator[Rejected]:
@@ -230,7 +246,9 @@ def _screened(found: Found, best: Entry | None) -> dict[Setting, Rejected]:
         return {}
     fraction_of, log_cost = guesses.parts[0], guesses.log_cost
     spread = np.array([-1.96, 0.0, 1.96])[:, None]
-    fractions = found.slo.max_fraction_503 * np.exp(fraction_of.mean + spread * fraction_of.sd)
+    main = main_bound(found.slo)
+    what = "503s" if main.failure is Failure.STATUS_503 else "failed requests"
+    fractions = main.largest * np.exp(fraction_of.mean + spread * fraction_of.sd)
     hours = np.exp(log_cost.mean + spread * log_cost.sd) / 3600
     limit_s = math.inf
     if best is not None:
@@ -243,7 +261,7 @@ def _screened(found: Found, best: Entry | None) -> dict[Setting, Rejected]:
             setting=setting,
             by="screening" if is_done else "budget",
             reason=(
-                f"guessed from {len(found.pool.settings)} simulated settings: 503s {percent(float(f[1]))} "
+                f"guessed from {len(found.pool.settings)} simulated settings: {what} {percent(float(f[1]))} "
                 f"({percent(float(f[0]))} to {percent(float(f[2]))}), {h[1]:.4g} replica-hours ({h[0]:.4g} to "
                 f"{h[2]:.4g}); {_chance(float(chance))} that it {aim}"
                 f"{'' if is_done else ', not looked into before the search ended'}"
@@ -255,12 +273,14 @@ def _screened(found: Found, best: Entry | None) -> dict[Setting, Rejected]:
 
 @dataclass(frozen=True, kw_only=True)
 class Map:
-    """The 503 fraction over min and target at one max_replicas, simulated or guessed; rows by min."""
+    """The fraction of the promise's main bound over min and target at one max_replicas, simulated or guessed; rows by
+    min."""
 
     max_replicas: int
     min_replicas: list[int]
     target_percent: list[int]
-    fraction_503: list[list[float | None]]
+    failure: Failure
+    fractions: list[list[float | None]]
     simulated: list[list[bool]]
 
 
@@ -285,16 +305,17 @@ def heat_map(found: Found, center: Setting) -> Map | None:
         known = s if s in found.pool else same.get(s)
         if known is None:
             values[s.min_replicas, s.target_percent] = (
-                min(1.0, found.slo.max_fraction_503 * math.exp(float(guess.mean[i]))),
+                min(1.0, main_bound(found.slo).largest * math.exp(float(guess.mean[i]))),
                 False,
             )
         else:
             runs = found.pool.runs(known)
-            values[s.min_replicas, s.target_percent] = float(runs.n_503.sum() / max(runs.n.sum(), 1.0)), True
+            values[s.min_replicas, s.target_percent] = _main_fraction(found.slo, runs), True
     return Map(
         max_replicas=at,
         min_replicas=minima,
         target_percent=targets,
-        fraction_503=[[values.get((m, t), (None, False))[0] for t in targets] for m in minima],
+        failure=main_bound(found.slo).failure,
+        fractions=[[values.get((m, t), (None, False))[0] for t in targets] for m in minima],
         simulated=[[values.get((m, t), (None, False))[1] for t in targets] for m in minima],
     )

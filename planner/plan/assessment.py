@@ -43,7 +43,7 @@ class Assessed:
 
 def assess(pool: Pool, slo: Slo) -> dict[Setting, Assessed]:
     """All simulated settings."""
-    parts = parts_of(slo)
+    parts = parts_of(slo, has_504=any(pool.runs(setting).n_504.any() for setting in pool.settings))
     ratios = {setting: tuple(ratio(part, pool.runs(setting), slo) for part in parts) for setting in pool.settings}
     common = [_common_variance([found[i] for found in ratios.values()]) for i in range(len(parts))]
     return {setting: assessed(setting, found, Cost.of(pool.runs(setting)), common) for setting, found in ratios.items()}

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from functools import partial
 
 from planner.measures import Measures, measure
-from planner.model import Slo, Verdict, VerdictWord
+from planner.model import Estimate, Slo, Verdict, VerdictWord
 from planner.plan.observation import observed, with_setting
 from planner.plan.settings import Setting
 from planner.plan.tally import Runs, parts_of, ratio
+from planner.promise import simulated_bounds
 from planner.scenario import Scenario
 from planner.sim.engine import ReplicateResult, simulate_replicate
 from planner.sim.replications import Executor
@@ -87,15 +88,19 @@ def confirm(
 
 
 def _is_too_close(measures: Measures, slo: Slo) -> bool:
-    """Whether the fraction of 503s lies so near its bound that even many more runs would probably not decide."""
-    estimate = measures.fraction_503
-    if measures.replications < CLOSE_RUNS or not estimate.resolved or not 0 < estimate.low <= estimate.high:
+    """Whether a fraction of failures lies so near its bound that even many more runs would probably not decide."""
+    bounds = simulated_bounds(slo, measures.has_504)
+    return measures.replications >= CLOSE_RUNS and any(_lies_near(measures.of(b.failure), b.largest) for b in bounds)
+
+
+def _lies_near(estimate: Estimate, bound: float) -> bool:
+    if not estimate.resolved or not 0 < estimate.low <= estimate.high:
         return False
     half_width = math.log(estimate.high / estimate.low) / 2
-    return abs(math.log(estimate.value / slo.max_fraction_503)) < half_width / math.sqrt(CLOSE_GROWTH)
+    return abs(math.log(estimate.value / bound)) < half_width / math.sqrt(CLOSE_GROWTH)
 
 
 def _keeps(results: list[ReplicateResult], slo: Slo) -> float:
     runs = Runs.of([observed(result, slo) for result in results])
-    ratios = [ratio(part, runs, slo) for part in parts_of(slo)]
+    ratios = [ratio(part, runs, slo) for part in parts_of(slo, has_504=bool(runs.n_504.any()))]
     return math.prod(r.probability_below(1.0, r.variance_per_run) for r in ratios)

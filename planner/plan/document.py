@@ -6,7 +6,7 @@ import dataclasses
 from collections import Counter
 from typing import Any
 
-from planner.documents import estimate_document, provenance, scenario_document, settings_document
+from planner.documents import estimate_document, latency_document, provenance, scenario_document, settings_document
 from planner.errors import WorkersLostError
 from planner.model import Estimate, VerdictWord
 from planner.plan.answer import (
@@ -73,8 +73,11 @@ def entry_document(made: Entry, scenario: Scenario, price: float | None) -> dict
     return setting_document(made.setting) | {
         "worker_count": made.setting.worker_count,
         "fraction_503": estimate_document(made.fraction_503),
+        "fraction_504": estimate_document(made.fraction_504),
+        "fraction_failed": estimate_document(made.fraction_failed),
         "fraction_of_runs_within_slo": estimate_document(made.fraction_of_runs),
         "latency_p99_s": estimate_document(made.latency_p99_s),
+        "latency_p99_with_504_s": latency_document(made.latency_p99_with_504_s),
         "mean_replicas": estimate_document(made.mean_replicas),
         "replica_hours": estimate_document(made.replica_hours),
         "cost_per_hour": None if price is None else estimate_document(scaled(made.replica_hours, price / hours)),
@@ -140,7 +143,7 @@ def _map_document(found: Found, best: Entry | None, edge: list[Entry]) -> dict[s
         "autoscale_max_replicas": made.max_replicas,
         "autoscale_min_replicas": made.min_replicas,
         "autoscale_target_utilization": made.target_percent,
-        "fraction_503": made.fraction_503,
+        str(made.failure): made.fractions,
         "simulated": made.simulated,
     }
 

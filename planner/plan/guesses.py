@@ -92,7 +92,8 @@ def guess_all(
     known = list(assessed.values())
     x = np.array([coordinates[a.setting] for a in known])
     runs = np.array([a.ratios[0].runs for a in known], dtype=float)
-    reuse = before is not None and len(known) < REFIT * before.fitted_at
+    same_parts = before is not None and len(before.parts) == len(known[0].ratios)
+    reuse = before is not None and same_parts and len(known) < REFIT * before.fitted_at
     fits: list[Fit | None] = [s.fit for s in before.surrogates] if reuse and before is not None else []
     fits = fits or [None] * (len(known[0].ratios) + 1)
     surrogates = []

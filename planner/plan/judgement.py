@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from planner.measures import fraction, share_of_runs
-from planner.model import Slo, Verdict, VerdictWord
+from planner.model import Slo, Verdict
 from planner.percent import percent
 from planner.plan.tally import SLOW_SHARE, Runs
-from planner.slo import at_least, at_most, together
+from planner.promise import runs_within, simulated_bounds
+from planner.slo import NoAnswer, at_least, at_most, judged_bound, together
 
 
 def judge_runs(slo: Slo, runs: Runs) -> Verdict:
     """The promise by intervals, as `planner.slo.judge`; the latency as the share of answers that are slower."""
-    parts = [at_most("fraction of 503s", fraction(runs.n_503, runs.n), slo.max_fraction_503, percent)]
+    has_504 = bool(runs.n_504.any())
+    parts = [judged_bound(b, fraction(b.simulated_hits(runs), runs.n)) for b in simulated_bounds(slo, has_504)]
     if slo.min_fraction_of_runs is not None:
-        kept = share_of_runs(runs.n_503 <= slo.max_fraction_503 * runs.n)
+        kept = share_of_runs(runs_within(slo, runs))
         parts.append(at_least("share of runs that keep it", kept, slo.min_fraction_of_runs))
     if slo.p99_latency_s is not None:
-        if runs.answers.sum() == 0:
-            parts.append((VerdictWord.FAIL, "p99 latency: there was no 200 answer at all"))
+        if runs.answers.sum() == runs.n_504.sum():
+            parts.append(NoAnswer())
         else:
             slow = fraction(runs.slow, runs.answers)
-            parts.append(
-                at_most(f"share of answers after more than {slo.p99_latency_s:g} s", slow, SLOW_SHARE, percent)
-            )
+            name = f"share of answers after more than {slo.p99_latency_s:g} s{', 504s among them' if has_504 else ''}"
+            parts.append(at_most(name, slow, SLOW_SHARE, percent))
     return together(parts)

@@ -6,27 +6,27 @@ import dataclasses
 from dataclasses import dataclass
 from enum import StrEnum
 
-import numpy as np
-
-from planner.draws import Stream
-from planner.model import Autoscaler, Slo, VerdictWord
+from planner.model import Autoscaler, Deployment, Slo, VerdictWord
 from planner.percent import percent
 from planner.plan.confirmation import Confirmation, confirm
 from planner.plan.search import Found
 from planner.plan.settings import Setting
 from planner.plan.tally import SLOW_SHARE
+from planner.promise import IGNORE, Failure, bounds_of, largest_503
 from planner.scenario import Scenario
-from planner.service import Deterministic, FromTrace
+from planner.service import Deterministic
 from planner.sim.replications import Executor
-from planner.workload import first_draws
+from planner.timeout import share_longer, share_timed_out
 
-SAMPLE = 100_000
+CLEARLY = 1.1
+"""A share of slow service times counts as too large from so many times the bound on: a run has its own share."""
 
 
 class Limit(StrEnum):
     MAX_REPLICAS = "max_replicas"
     COLD_START = "cold_start"
     SERVICE_TIME = "service_time"
+    SCORING_TIMEOUT = "scoring_timeout"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +39,8 @@ class Binding:
 
 def binding(found: Found, executor: Executor) -> Binding:
     """The first that holds: the service time alone, the most replicas, the cold starts."""
-    if (reason := service_time_alone(found.scenario, found.slo)) is not None:
-        return Binding(limit=Limit.SERVICE_TIME, reasons=(reason,))
+    if (proved := service_time_alone(found.scenario, found.slo)) is not None:
+        return proved
     most = max(found.space.settings, key=lambda s: (s.min_replicas, s.max_replicas))
     static = dataclasses.replace(most, min_replicas=most.max_replicas)
     at_rest = _judged(found, static, found.scenario, executor)
@@ -72,27 +72,46 @@ def _cold(found: Found, setting: Setting, warm: Confirmation) -> Binding:
     return Binding(limit=Limit.COLD_START, reasons=(f"{reason}: {warm.verdict.reasons[0]}",))
 
 
-def service_time_alone(scenario: Scenario, slo: Slo) -> str | None:
-    """A sentence if more service times than the promise allows are above its latency, whatever waits before them."""
-    bound_s = slo.p99_latency_s
-    if bound_s is None or scenario.deployment.scoring_timeout_s <= bound_s:  # slower ones are no answers but 504s
+def service_time_alone(scenario: Scenario, slo: Slo) -> Binding | None:
+    """What is proved of every setting: too many service times are above the scoring timeout, or above the promised
+    latency, whatever waits before them."""
+    service, deployment = scenario.service_time, scenario.deployment
+    if (reason := _timed_out(share_timed_out(service, deployment), deployment, slo)) is not None:
+        return Binding(limit=Limit.SCORING_TIMEOUT, reasons=(reason,))
+    if slo.p99_latency_s is None:
         return None
-    service = scenario.service_time
-    if isinstance(service, FromTrace):
-        times_s = service.times_s
-    else:
-        times_s = first_draws(service, scenario.seed, 0, Stream.SERVICE, SAMPLE)
-    times_s = times_s + scenario.deployment.router_overhead_s
-    times_s = times_s[times_s <= scenario.deployment.scoring_timeout_s]
-    if not len(times_s):
+    share = share_longer(service, deployment, min(slo.p99_latency_s, deployment.scoring_timeout_s))
+    if share <= SLOW_SHARE * CLEARLY:
         return None
-    share = float(np.mean(times_s > bound_s))
-    if share <= SLOW_SHARE * 1.1:
-        return None
-    return (
-        f"the service time alone is above the promised p99 latency of {bound_s:g} s for {percent(share)} of the "
+    above = "the promised p99 latency"
+    if deployment.scoring_timeout_s < slo.p99_latency_s:
+        above = f"the scoring timeout of {deployment.scoring_timeout_s:g} s, so of 504s, which are slower than {above}"
+    reason = (
+        f"the service time alone is above {above} of {slo.p99_latency_s:g} s for {percent(share)} of the "
         "answers; no number of replicas changes that"
     )
+    return Binding(limit=Limit.SERVICE_TIME, reasons=(reason,))
+
+
+def _timed_out(share: float, deployment: Deployment, slo: Slo) -> str | None:
+    """A sentence where more 504s than promised are certain. share: of the dispatched requests that time out."""
+    dispatched = 1 - largest_503(slo)
+    for bound in bounds_of(slo):
+        is_of_all = bound.failure is Failure.ANY  # a request that is not dispatched counts too
+        if bound.failure in (Failure.STATUS_503, Failure.NEITHER):
+            continue
+        if share * (1.0 if is_of_all else dispatched) > CLEARLY * bound.largest:
+            promised = "failed requests" if is_of_all else "504s"
+            allowed = f"the slo allows {percent(bound.largest)} of {promised}"
+            if bound.is_implied:
+                allowed = (
+                    f"504s, which the slo does not bound, are held to its {percent(bound.largest)} for 503s ({IGNORE})"
+                )
+            return (
+                f"{percent(share)} of the service times are above the scoring timeout of "
+                f"{deployment.scoring_timeout_s:g} s and end as 504, and {allowed}; no number of replicas changes that"
+            )
+    return None
 
 
 def _judged(found: Found, setting: Setting, scenario: Scenario, executor: Executor) -> Confirmation:

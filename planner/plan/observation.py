@@ -21,10 +21,12 @@ class Observed(NamedTuple):
     n: int
     n_503: int
     answers: int
+    """200s and 504s."""
     slow: int
-    """200 answers that took longer than the promised p99 latency."""
+    """Of these the ones that took longer than the promised p99 latency, and all 504s."""
     paid_s: float
     peak_unclamped: int
+    n_504: int = 0
 
 
 def observe(scenario: Scenario, slo: Slo, task: tuple[Setting, int]) -> Observed:
@@ -40,9 +42,9 @@ def observed(result: ReplicateResult, slo: Slo) -> Observed:
     slow = 0
     if slo.p99_latency_s is not None:
         slow = int(result.latency_count[result.latency_bucket >= _first_bucket_above(slo.p99_latency_s)].sum())
-    return Observed(
-        result.n, result.n_503, int(result.outcomes[Outcome.OK]), slow, result.paid_s, result.peak_unclamped
-    )
+        slow += result.n_504
+    answers = int(result.outcomes[Outcome.OK]) + result.n_504
+    return Observed(result.n, result.n_503, answers, slow, result.paid_s, result.peak_unclamped, result.n_504)
 
 
 def with_setting(scenario: Scenario, setting: Setting) -> Scenario:

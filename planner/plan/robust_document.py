@@ -58,6 +58,8 @@ def _world_document(each: Planned, number: int, chosen: Candidate | None) -> dic
         "best": None if best is None else setting_document(best) | {"replica_hours": each.best_hours},
         "kept": None if chosen is None else chosen.kept[number],
         "fraction_503": None if runs is None else estimate_document(fraction(runs.n_503, runs.n)),
+        "fraction_504": None if runs is None else estimate_document(fraction(runs.n_504, runs.n)),
+        "fraction_failed": None if runs is None else estimate_document(fraction(runs.n_503 + runs.n_504, runs.n)),
         "replica_hours": None if runs is None else estimate_document(mean(runs.paid_s / 3600)),
     }
 

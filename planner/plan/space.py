@@ -12,6 +12,7 @@ from planner.arrivals import MarkovModulatedPoisson, Recorded, Renewal
 from planner.errors import InputError
 from planner.model import MOST_REPLICAS, Autoscaler, Slo
 from planner.plan.settings import Setting
+from planner.promise import largest_503
 from planner.queueing import slots_for_general_service
 from planner.scenario import Scenario
 
@@ -153,7 +154,7 @@ def _needed(scenario: Scenario, slo: Slo, at_work: int) -> int:
         return 1
     cv = min(scenario.service_time.cv, LARGEST_CV)
     slots = slots_for_general_service(
-        slo.max_fraction_503 / 10, rate_rps, service_s, cv, scenario.deployment.max_request_wait_s
+        largest_503(slo) / 10, rate_rps, service_s, cv, scenario.deployment.max_request_wait_s
     )
     return max(1, -(-slots // at_work))
 

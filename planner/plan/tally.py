@@ -11,6 +11,7 @@ from scipy.special import betainc, ndtri, stdtr
 
 from planner.model import FloatArray, Slo
 from planner.plan.observation import Observed
+from planner.promise import Failure, FailureBound, bounds_of, runs_within, simulated_bounds
 
 CLUSTER = 10
 """503s come in clusters: so many in one run count as one event where few runs saw any."""
@@ -24,7 +25,7 @@ the runs that break the promise, which so many fewer runs can tell apart."""
 
 
 SLOW_SHARE = 0.01
-"""A p99 is kept where no more of the answers are slower."""
+"""A p99 is kept where no more of the answers are slower; a 504 is slower than any bound."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,8 @@ class Part:
     name: str
     bound: float
     is_share_of_runs: bool = False
+    failures: FailureBound | None = None
+    """The failed requests that it bounds."""
 
     @property
     def indifference(self) -> float:
@@ -41,18 +44,20 @@ class Part:
 
     def hits_and_trials(self, runs: Runs, slo: Slo) -> tuple[FloatArray, FloatArray]:
         if self.is_share_of_runs:
-            return (runs.n_503 > slo.max_fraction_503 * runs.n).astype(np.float64), np.ones(len(runs))
-        if self.name == SLOW:
-            return runs.slow, runs.answers
-        return runs.n_503, runs.n
+            return (~runs_within(slo, runs)).astype(np.float64), np.ones(len(runs))
+        if self.failures is not None:
+            return self.failures.simulated_hits(runs), runs.n
+        return runs.slow, runs.answers
 
 
-FRACTION, SLOW, BROKEN_RUNS = "fraction_503", "latency_p99", "fraction_of_runs"
+FRACTION, SLOW, BROKEN_RUNS = str(Failure.STATUS_503), "latency_p99", "fraction_of_runs"
 
 
-def parts_of(slo: Slo) -> tuple[Part, ...]:
-    """The parts of a promise: 503s, and if promised the latency (1 % of the answers may be slower) and the runs."""
-    parts = [Part(name=FRACTION, bound=slo.max_fraction_503)]
+def parts_of(slo: Slo, has_504: bool = False) -> tuple[Part, ...]:
+    """The parts of a promise: failed requests, and if promised the latency (1 % of the answers may be slower) and the
+    runs. has_504: some run has seen one; until then a bound on them that nobody wrote down is no part."""
+    bounds = simulated_bounds(slo, has_504)
+    parts = [Part(name=str(b.failure), bound=b.largest, failures=b) for b in bounds]
     if slo.p99_latency_s is not None:
         parts.append(Part(name=SLOW, bound=SLOW_SHARE))
     if slo.min_fraction_of_runs is not None:
@@ -70,6 +75,7 @@ class Runs:
     slow: FloatArray
     paid_s: FloatArray
     peak_unclamped: FloatArray
+    n_504: FloatArray
 
     @classmethod
     def of(cls, observed: Sequence[Observed]) -> Runs:
@@ -138,13 +144,17 @@ def _value_and_variance(hits: FloatArray, trials: FloatArray, unit: float) -> tu
 
 
 def _log_quantile(runs: Runs, slo: Slo) -> float:
-    """log(q / max_fraction_503), q the quantile of single runs' 503 fractions at the promised share of runs, as if they
-    were lognormal."""
+    """log(q / bound), q the quantile of single runs' fractions of failures at the promised share of runs, as if they
+    were lognormal; of several bounds the one that is broken most."""
+    return max(_log_quantile_of(bound, runs, slo) for bound in bounds_of(slo) if not bound.is_implied)
+
+
+def _log_quantile_of(bound: FailureBound, runs: Runs, slo: Slo) -> float:
     assert slo.min_fraction_of_runs is not None
-    value, variance = _value_and_variance(runs.n_503, runs.n, CLUSTER)
+    value, variance = _value_and_variance(bound.simulated_hits(runs), runs.n, CLUSTER)
     deviation = math.sqrt(math.log1p(variance))
     quantile = float(ndtri(slo.min_fraction_of_runs)) * deviation - deviation**2 / 2
-    return math.log(value / slo.max_fraction_503) + quantile
+    return math.log(value / bound.largest) + quantile
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 
-from planner.model import FloatArray, Outcome, VerdictWord
+from planner.model import FloatArray, Outcome, Slo, VerdictWord
+from planner.promise import main_bound
 from planner.report import vocabulary
 from planner.report.data import RunReport
 from planner.report.numbers import bound, count, estimate, instant, interval, percent, plural, time
 from planner.report.timeline import short_spans
+from planner.run_promise import RunPromise, hold
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,41 +33,45 @@ def findings(report: RunReport) -> list[str]:
 
 def promise(report: RunReport) -> Promise:
     """Is the SLO kept? By the simulation of many runs if there is one, and in this run."""
-    slo, fraction = report.scenario.slo, report.fraction_503
+    slo = report.scenario.slo
     if slo is None:
         return Promise(tone="none", answer="No promise", sentences=("The scenario sets no SLO.",))
-    seen = _seen_against_promise(report)
+    held = hold(slo, report.failures, predicts_504=report.verdict is VerdictWord.PASS)
+    seen = _seen_against_promise(report, slo, held)
     judged = (report.simulation or {}).get("slo")
     if judged:
+        doubt = () if report.verdict is VerdictWord.PASS else (_DOUBT,)
+        sentences = (*seen, _simulated_against_promise(report), *doubt)
+        if held.broken_unpredicted:
+            return Promise(tone="fail", answer="No", sentences=(*sentences, _UNPREDICTED))
         word = VerdictWord(judged["verdict"])
         answer = {VerdictWord.PASS: "Yes", VerdictWord.FAIL: "No"}.get(word, "Undecided")
-        doubt = () if report.verdict is VerdictWord.PASS else (_DOUBT,)
-        return Promise(tone=str(word), answer=answer, sentences=(*seen, _simulated_against_promise(report), *doubt))
-    if fraction is None or report.verdict is VerdictWord.INVALID:
+        return Promise(tone=str(word), answer=answer, sentences=sentences)
+    if held.kept is None or report.verdict is VerdictWord.INVALID:
         return Promise(tone="invalid", answer="Unknown", sentences=(*seen, "An invalid run decides no promise."))
-    latency_s = _p99_s(report)
-    kept = fraction <= slo.max_fraction_503 and not (
-        slo.p99_latency_s is not None and (latency_s is None or latency_s > slo.p99_latency_s)
-    )
+    latency_s = report.p99_of_promise_s
+    kept = held.kept and not (slo.p99_latency_s is not None and (latency_s is None or latency_s > slo.p99_latency_s))
     once = "One run shows what can happen, not how often: surgeproof simulate says that."
     answer = "Yes, in this run" if kept else "No, not in this run"
     return Promise(tone="pass" if kept else "fail", answer=answer, sentences=(*seen, once))
 
 
 _DOUBT = "The run did not confirm the model, so the simulated numbers are to be read with care."
+_UNPREDICTED = "Failures that the simulation does not predict were more than promised, so the run has the last word."
 
 
-def _seen_against_promise(report: RunReport) -> tuple[str, ...]:
-    slo = report.scenario.slo
-    assert slo is not None
-    promised = f"promised are at most {bound(slo.max_fraction_503)}"
-    if report.fraction_503 is None:
-        return (f"No request was answered; {promised}.",)
-    seen = [f"In this run {percent(report.fraction_503)} of the requests got 503; {promised}."]
+def _seen_against_promise(report: RunReport, slo: Slo, held: RunPromise) -> tuple[str, ...]:
+    if held.kept is None:
+        return (f"No request was answered; promised are at most {bound(main_bound(slo).largest)} of failures.",)
+    seen = [sentence.replace(" %", "\u00a0%") for sentence in held.sentences]
     if slo.p99_latency_s is not None:
         seen.append(
             f"99\u00a0% of its 200 answers came within {time(_p99_s(report))}; promised are {time(slo.p99_latency_s)}."
         )
+        if report.failures.n_504:
+            p99_s = report.p99_of_promise_s
+            within = "is among these" if p99_s == inf else f"is {time(p99_s)}"
+            seen.append(f"With its {plural(report.failures.n_504, '504')} as slower than any answer the p99 {within}.")
     return tuple(seen)
 
 
@@ -74,12 +81,19 @@ def _simulated_against_promise(report: RunReport) -> str:
     assert document is not None
     assert slo is not None
     parts = ["{} of the requests get 503 ({})".format(*estimate(document["fraction_503"], percent))]
+    if document.get("fraction_504", {}).get("value", 0) > 0:
+        parts.append("{} get 504 ({})".format(*estimate(document["fraction_504"], percent)))
     share = document["fraction_of_runs_within_slo"]
     if share is not None and slo.min_fraction_of_runs is not None:
         kept = "{} of the runs keep to that ({}; promised are {})"
         parts.append(kept.format(*estimate(share, percent), bound(slo.min_fraction_of_runs)))
     if document["latency_p99_s"] is not None and slo.p99_latency_s is not None:
-        parts.append("the p99 latency is {} ({})".format(*estimate(document["latency_p99_s"], time)))
+        parts.append("the p99 latency of 200 answers is {} ({})".format(*estimate(document["latency_p99_s"], time)))
+        if document.get("fraction_504", {}).get("value", 0) > 0:
+            whole = document["latency_p99_with_504_s"]["value"]
+            parts.append(
+                f"with the 504s as slower than any answer it is {'among these' if whole is None else time(whole)}"
+            )
     return f"In {plural(document['replications'], 'simulated run')} of the scenario: {', '.join(parts)}."
 
 
@@ -92,18 +106,28 @@ def _errors(report: RunReport) -> str:
     seen = report.validation["observed"]
     if not seen["requests"]:
         return "No request was answered."
+    other = _other_failures(report)
     if not seen["answers_503"]:
-        return f"None of the {plural(seen['requests'], 'request')} got HTTP 503."
+        return f"None of the {plural(seen['requests'], 'request')} got HTTP 503{other}."
     sent = np.sort(report.requests.sent_s[report.with_outcome(Outcome.STATUS_503)])
     share = f"{count(seen['answers_503'])} of {plural(seen['requests'], 'request')} "
     share += f"({percent(report.fraction_503)}) got HTTP 503"
     if len(sent) < 2:
-        return f"{share}."
+        return f"{share}{other}."
     first, last = instant(float(sent[0])), instant(float(sent[-1]))
     sentence = f"{share}, the first of them sent at {first}, the last at {last} after the start"
     width_s = _shortest_window(sent, 0.9)
     crowded = len(sent) >= 10 and width_s < 0.5 * (sent[-1] - sent[0])
-    return f"{sentence}; 90\u00a0% of them within {time(width_s)}." if crowded else f"{sentence}."
+    crowd = f"; 90\u00a0% of them within {time(width_s)}" if crowded else ""
+    return f"{sentence}{crowd}{other}."
+
+
+def _other_failures(report: RunReport) -> str:
+    """The requests that failed otherwise than by 503, as the rest of a sentence."""
+    seen = report.failures
+    counts = [(seen.n_504, "got HTTP 504"), (seen.n_other, "failed in other ways")]
+    said = [f"{count(n)} ({percent(seen.fraction(n))}) {what}" for n, what in counts if n]
+    return f"; {' and '.join(said)}" if said else ""
 
 
 def _shortest_window(times_s: FloatArray, share: float) -> float:
@@ -164,7 +188,7 @@ def _lever(report: RunReport) -> str | None:
     """The change that the model expects to help most; only where the run does not contradict the model."""
     document, predicted = report.validation, report.predicted_503
     changes = [*document["cannot_tell_apart"], *document.get("told_apart", [])]
-    if report.verdict is VerdictWord.FAIL or predicted is None or not changes:
+    if report.verdict is VerdictWord.FAIL or predicted is None or predicted["value"] == 0 or not changes:
         return None
     best = min(changes, key=lambda c: float(c["fraction_503"]))
     if best["fraction_503"] > 0.9 * predicted["value"]:

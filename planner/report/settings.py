@@ -10,6 +10,7 @@ import numpy as np
 from planner.assumptions import ASSUMPTIONS
 from planner.azureml import SETTINGS
 from planner.model import Api, Autoscaler, Deployment, Slo
+from planner.promise import Failure, bounds_of, largest_503
 from planner.replicas import Sizing
 from planner.report.data import RunReport
 from planner.report.numbers import bound, interval, percent, plain, rate, time
@@ -81,7 +82,7 @@ class RuleRow(NamedTuple):
 
 def rule_bound(scenario: Scenario) -> float:
     """The fraction of 503s that the rule's replicas are compared at."""
-    return 0.001 if scenario.slo is None else scenario.slo.max_fraction_503
+    return 0.001 if scenario.slo is None else largest_503(scenario.slo)
 
 
 def rule_rows(report: RunReport) -> list[RuleRow]:
@@ -152,12 +153,24 @@ def scenario_rows(scenario: Scenario, *, requests: str, work: str | None = None)
 
 def promise_parts(slo: Slo) -> list[str]:
     """What is promised, part by part."""
-    parts = [f"at most {bound(slo.max_fraction_503)} of the requests get 503"]
+    bounds = [b for b in bounds_of(slo) if not b.is_implied]
+    parts = [f"at most {bound(b.largest)} of the requests {_FAILED[b.failure]}" for b in bounds]
+    if slo.ignores_504:
+        parts.append("504s are not bounded")
     if slo.p99_latency_s is not None:
-        parts.append(f"99\u00a0% of the 200 answers within {time(slo.p99_latency_s)}")
+        parts.append(f"99\u00a0% of the 200 answers within {time(slo.p99_latency_s)}, a 504 counting as slower")
     if slo.min_fraction_of_runs is not None:
-        parts.append(f"at least {bound(slo.min_fraction_of_runs)} of single runs keep the share of 503s")
+        kept = "each of these shares" if len(bounds) > 1 else f"the share {_OF_FAILED[bounds[0].failure]}"
+        parts.append(f"at least {bound(slo.min_fraction_of_runs)} of single runs keep {kept}")
     return parts
+
+
+_FAILED = {
+    Failure.STATUS_503: "get 503",
+    Failure.ANY: "fail (are not answered 200)",
+    Failure.STATUS_504: "get 504",
+}
+_OF_FAILED = {Failure.STATUS_503: "of 503s", Failure.ANY: "of failed requests"}
 
 
 def assumption_rows(scenario: Scenario) -> list[Row]:

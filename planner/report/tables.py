@@ -35,6 +35,13 @@ def key_figures(report: RunReport) -> list[Row]:
     if predicted is not None:
         single = interval(percent(predicted["prediction_low"]), percent(predicted["prediction_high"]))
         figures.append(Row("503s predicted", percent(predicted["value"]), f"mean; single runs {single}"))
+    failed = report.failures
+    if failed.n_504 or failed.n_other:
+        kinds = f"{count(failed.n_503)} 503s, {count(failed.n_504)} 504s, {count(failed.n_other)} in other ways"
+        if (expected := report.validation["predicted"].get("fraction_failed")) is not None:
+            single = interval(percent(expected["prediction_low"]), percent(expected["prediction_high"]))
+            kinds += f"; predicted {percent(expected['value'])}, single runs {single}"
+        figures.append(Row("failed", percent(failed.fraction(failed.n_failed)), kinds))
     p99_s = report.summary["observed"]["latency_from_schedule_s"]["p99"]
     if p99_s is not None:
         figures.append(Row("p99 latency", time(p99_s), "one 200 answer in a hundred took longer"))
@@ -49,7 +56,7 @@ def statistics_rows(report: RunReport) -> list[tuple[str, str, str, str, str, bo
     rows = []
     for s in report.validation["statistics"]:
         words = vocabulary.statistic(s["name"])
-        form = {"fraction_503": percent, "mean_service_time_s": time}.get(s["name"], plain)
+        form = {"fraction_503": percent, "fraction_504": percent, "mean_service_time_s": time}.get(s["name"], plain)
         ends = interval(form(s["low"]), form(s["high"]))
         rows.append((words.name, form(s["value"]), ends, f"{s['p_value']:.3f}", words.meaning, bool(s["inside"])))
     return rows
@@ -130,7 +137,8 @@ def simulation_rows(report: RunReport) -> list[Row]:
     forms: tuple[tuple[str, str, Any], ...] = (
         ("Requests that get 503", "fraction_503", percent),
         ("Requests that get 504", "fraction_504", percent),
-        ("Runs within the promised share of 503s", "fraction_of_runs_within_slo", percent),
+        ("Requests that fail (not answered 200)", "fraction_failed", percent),
+        ("Runs within the promised share", "fraction_of_runs_within_slo", percent),
         ("Latency p50 of 200 answers", "latency_p50_s", time),
         ("Latency p99 of 200 answers", "latency_p99_s", time),
         ("Ready replicas, average over time", "mean_replicas", plain),

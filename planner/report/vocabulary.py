@@ -60,6 +60,9 @@ STATISTICS = {
     "fraction_503": StatisticWords(
         "Requests that got 503", "503 answers divided by requests that were answered.", 100.0, "percent of requests"
     ),
+    "fraction_504": StatisticWords(
+        "Requests that got 504", "504 answers divided by requests that were answered.", 100.0, "percent of requests"
+    ),
     "largest_distance_of_cumulative_503s": StatisticWords(
         "503s over time",
         "How far the running count of 503s strays, at most, from its predicted mean. Small is good; it sees a right "

@@ -19,7 +19,9 @@ from planner.scenario_file.provenance import service_warnings
 from planner.scenario_file.request import read_request
 from planner.scenario_file.times import distribution, from_trace, is_from_trace
 from planner.scenario_file.traffic import Traffic, read_traffic
+from planner.scenario_file.values import IGNORE
 from planner.service import Deterministic, Distribution, ServiceTime
+from planner.timeout import timeout_warning
 from planner.uncertain import MID_WARNING
 
 _STAND_INS: dict[str, Any] = {
@@ -58,6 +60,7 @@ def build(document: dict[str, Any], source: str, folder: Path, overridden: tuple
     assert service_time is not None
     assert cold_start is not None
     uncertain = uncertain_inputs(given, traffic, problems, folder)
+    late = _timeout(service_time, deployment, source)
     return Scenario(
         name=form.name or Path(source).stem,
         shows=form.shows,
@@ -74,6 +77,7 @@ def build(document: dict[str, Any], source: str, folder: Path, overridden: tuple
             *warnings,
             *traffic.warnings,
             *_about_service(form, traffic, service_time, source),
+            *late,
             *((MID_WARNING,) if uncertain else ()),
         ),
         uncertain=uncertain,
@@ -128,13 +132,32 @@ def _cold_start(form: Any, deployment: Deployment | None, problems: Problems, fo
     return Deterministic(0.0)
 
 
+def _timeout(service_time: ServiceTime, deployment: Deployment, source: str) -> tuple[str, ...]:
+    warning = timeout_warning(service_time, deployment)
+    return () if warning is None else (f"{source}: {warning}",)
+
+
 def _slo(form: Any, problems: Problems) -> Slo | None:
     if form is None or problems.is_bad("slo"):
         return None
-    for name in ("max_503", "runs"):
+    ignores_504 = form.max_504 == IGNORE
+    for name in ("max_503", "max_failed", "max_504", "runs"):
         share = getattr(form, name)
-        if share is not None and not 0 < share < 1:
+        if share is not None and share != IGNORE and not 0 < share < 1:
             problems.add(("slo", name), "must be above 0 and below 1 (100%)")
+    if form.max_503 is None and form.max_failed is None:
+        problems.missing(("slo", "max_503"), ", or max_failed (everything that is not answered 200)")
+    if ignores_504 and form.max_failed is not None:
+        problems.add(
+            ("slo", "max_504"), f"contradicts max_failed = {form.max_failed:g}, which counts 504s: leave one out"
+        )
     if problems.is_bad("slo"):
         return None
-    return Slo(max_fraction_503=form.max_503, p99_latency_s=form.p99_latency, min_fraction_of_runs=form.runs)
+    return Slo(
+        max_fraction_503=form.max_503,
+        p99_latency_s=form.p99_latency,
+        min_fraction_of_runs=form.runs,
+        max_fraction_failed=form.max_failed,
+        max_fraction_504=None if ignores_504 else form.max_504,
+        ignores_504=ignores_504,
+    )

@@ -34,6 +34,7 @@ from planner.scenario_file.values import (
     PositiveSeconds,
     Seconds,
     Share,
+    ShareOrIgnore,
     Strict,
     SwitchingRate,
     azure_value,
@@ -259,10 +260,16 @@ PLAIN_FIELDS = {
 
 
 class SloForm(Strict):
-    """The promise. max_503 bounds the expected share of 503s; with `runs`, that share of single runs keeps it too."""
+    """The promise: max_503 or max_failed, or both. With `runs`, that share of single runs keeps each bound given."""
 
-    max_503: Share
-    p99_latency: PositiveSeconds | None = None
+    max_503: Share | None = Field(None, description="Bounds the expected share of 503s.")
+    max_failed: Share | None = Field(None, description="Bounds the expected share that is not answered 200.")
+    max_504: ShareOrIgnore | None = Field(
+        None, description="Bounds the expected share of 504s. Default with max_503 alone: that of the 503s."
+    )
+    p99_latency: PositiveSeconds | None = Field(
+        None, description="Of 200s and 504s; a 504 counts as slower than any bound."
+    )
     runs: Share | None = None
 
 

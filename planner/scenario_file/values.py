@@ -74,6 +74,25 @@ Share = Annotated[
     PlainValidator(units.fraction),
     WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, _PERCENT], "examples": ["0.1%", 0.001]}),
 ]
+IGNORE = "ignore"
+
+
+def _share_or_ignore(value: object) -> float | str:
+    if value == IGNORE:
+        return IGNORE
+    if isinstance(value, str) and "%" not in value:
+        raise ValueError(f"must be a share, for example 0.1%, or {IGNORE}")
+    return units.fraction(value)
+
+
+ShareOrIgnore = Annotated[
+    float | str,
+    PlainValidator(_share_or_ignore),
+    WithJsonSchema(
+        {"anyOf": [{"const": IGNORE}, {"type": "number", "minimum": 0, "maximum": 1}, _PERCENT]}
+        | {"examples": ["0.1%", IGNORE]}
+    ),
+]
 Rps = Annotated[
     float,
     PlainValidator(lambda value: units.number(units.rate_rps(value), most=LARGEST_RATE_RPS)),

@@ -73,6 +73,10 @@ class ReplicateResult:
     def n_503(self) -> int:
         return int(self.outcomes[Outcome.STATUS_503])
 
+    @property
+    def n_504(self) -> int:
+        return int(self.outcomes[Outcome.STATUS_504])
+
 
 def simulate_replicate(
     scenario: Scenario, replicate: int, *, bin_s: float = BIN_S, with_log: bool = False

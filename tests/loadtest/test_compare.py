@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from loadtest.cli.compare_view import show
 from loadtest.results.chance import differences, with_endpoint_of
 from loadtest.results.comparison import compare_runs, simulations
 from loadtest.results.pair_verdict import Difference, Evidence, conclude
@@ -108,6 +109,33 @@ def test_a_change_that_no_file_tells_is_seen(tmp_path: Path, quickstart: Scenari
     assert document["settings"] == []
     assert document["ready_replicas"]["mean_distance"] > document["ready_replicas"]["chance_high"]
     assert any("ready replicas" in reason for reason in document["reasons"])
+
+
+def test_504s_are_compared_where_there_are_any(
+    tmp_path: Path, quickstart: Scenario, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same file twice, but the second endpoint answers 504 after half a second of work."""
+    hasty = replace(quickstart, deployment=replace(quickstart.deployment, scoring_timeout_s=0.5))
+    document = compared(tmp_path, quickstart, quickstart, world=hasty)
+    assert document["verdict"] == "different"
+    late, failed = document["fraction_504"], document["fraction_failed"]
+    assert late["a"] == 0 < late["b"]
+    assert late["difference"] > late["chance_high"]
+    assert failed["difference"] == pytest.approx(late["difference"] + document["fraction_503"]["difference"])
+    assert any(reason.startswith("504s: 0 % in run A, ") for reason in document["reasons"])
+    assert not document["fraction_503"]["model_holds"]["b"]["holds"]
+    show(document)
+    shown = capsys.readouterr().out
+    assert "requests that got 504" in shown
+    assert "requests that failed (not 200)" in shown
+
+
+def test_without_504s_they_have_no_share_in_the_error_rate(tmp_path: Path, quickstart: Scenario) -> None:
+    document = compared(tmp_path, quickstart, quickstart)
+    assert document["confidence"] == pytest.approx(1 - 0.01 / 3)
+    assert document["fraction_504"]["difference"] == 0
+    numbers = {name: value for name, value in document["fraction_503"].items() if name != "model_holds"}
+    assert document["fraction_failed"] == pytest.approx(numbers)
 
 
 def test_other_traffic_is_accounted_for(tmp_path: Path, quickstart: Scenario, changed: MakeScenario) -> None:
@@ -290,13 +318,16 @@ def evidence(
         predicted_median=sum(predicted) / 2,
     )
     own = {"low": 0.0, "high": 0.2}
+    none = Difference(name="fraction_504", a=0.0, b=0.0, chance=(0.0, 0.0))
     return Evidence(
         fraction_503=fraction,
+        fraction_504=none,
+        fraction_failed=fraction,
         error_rate=0.01,
         same_requests=True,
         alike=alike,
         simulated=300,
-        model_holds={"a": own | {"holds": holds}, "b": own | {"holds": True}},
+        model_holds={"a": own | {"holds": holds, "holds_503": holds}, "b": own | {"holds": True, "holds_503": True}},
     )
 
 

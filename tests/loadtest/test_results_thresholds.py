@@ -98,6 +98,7 @@ def test_each_metric_is_what_its_definition_says(quickstart: Scenario) -> None:
         "fraction_429": 1 / answered,
         "fraction_bad_response": 1 / answered,
         "fraction_errors": 8 / answered,
+        "fraction_failed": 9 / answered,
         "latency_p50": 0.1,
         "latency_max": 0.1,
         "latency_from_schedule_p99": 0.11,

@@ -10,14 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from loadtest.cli.validate_view import show
 from loadtest.runfolder import RunFolder
+from loadtest.schedule import build_schedule
 from loadtest.validate.comparison import ERROR_RATE, compare
 from loadtest.validate.observed import mean_in_bins, observe
 from loadtest.validate.prediction import FEWEST_REPLICATES, predict
 from loadtest.validate.verdict import Validation, kept, validate
 from planner.errors import InputError
 from planner.executors import executor_for
-from planner.model import ReplicaLog, Verdict, VerdictWord
+from planner.model import Outcome, ReplicaLog, Slo, Verdict, VerdictWord
 from planner.records import write_replicas, write_requests
 from planner.scenario import Scenario
 from planner.scenario_file import load
@@ -226,3 +228,78 @@ def test_a_correct_model_fails_as_seldom_as_promised(tmp_path: Path, quickstart:
             prediction = predict(quickstart, seen, replicates=FEWEST_REPLICATES, executor=executor)
             failures += not all(statistic.is_inside for statistic in compare(seen, prediction))
     assert failures < 4
+
+
+# Requests that fail otherwise than by 503
+
+
+def slow_model(scenario: Scenario, timeout_s: float = 0.5) -> Scenario:
+    """A tenth of quickstart's requests, or so, time out."""
+    return with_deployment(scenario, scoring_timeout_s=timeout_s)
+
+
+@pytest.mark.parametrize("is_lab", [True, False])
+def test_a_right_prediction_of_504s_passes(tmp_path: Path, quickstart: Scenario, is_lab: bool) -> None:
+    """Elsewhere than in the lab nobody knows how long those took that timed out: then all times are drawn."""
+    scenario = slow_model(quickstart)
+    folder = write_run(tmp_path / "run", scenario)
+    folder.write_summary(folder.read_summary() | {"endpoint": {"is_lab": is_lab}})
+    document = validate(folder, scenario, scenario, alternative_replicates=2).document
+    assert document["verdict"] == "pass", document["reasons"]
+    by_name = {s["name"]: s for s in document["statistics"]}
+    assert len(by_name) == 4
+    assert 0 < by_name["fraction_504"]["value"] == document["observed"]["fraction_504"]
+    assert ("the others alone are too short" in document["observed"]["service_times"]) is not is_lab
+    seen, predicted = document["observed"], document["predicted"]
+    assert seen["fraction_failed"] == pytest.approx(seen["fraction_503"] + seen["fraction_504"])
+    for name in ("fraction_504", "fraction_failed"):
+        assert predicted[name]["prediction_low"] <= seen[name] <= predicted[name]["prediction_high"]
+        assert predicted[name]["low"] <= predicted[name]["value"] <= predicted[name]["high"]
+
+
+@pytest.mark.parametrize("timeout_s", [0.35, 60.0])
+def test_a_refuted_prediction_of_504s_does_not_pass(tmp_path: Path, quickstart: Scenario, timeout_s: float) -> None:
+    document = judged(tmp_path, slow_model(quickstart), by=slow_model(quickstart, timeout_s)).document
+    assert document["verdict"] == "fail"
+    assert not next(s for s in document["statistics"] if s["name"] == "fraction_504")["inside"]
+    assert any(reason.startswith("The fraction of 504s is ") for reason in document["reasons"])
+
+
+def test_without_any_504_there_are_three_statistics_as_ever(tmp_path: Path, quickstart: Scenario) -> None:
+    document = judged(tmp_path, quickstart).document
+    assert [s["name"] for s in document["statistics"]] == [
+        "fraction_503", "largest_distance_of_cumulative_503s", "mean_distance_of_ready_replicas",
+    ]  # fmt: skip
+    assert document["observed"]["fraction_504"] == 0.0
+    assert document["predicted"]["prediction_confidence"] == pytest.approx(1 - ERROR_RATE / 3)
+
+
+def test_504s_alone_put_the_model_to_the_test(tmp_path: Path, quickstart: Scenario) -> None:
+    idle = slow_model(with_deployment(quickstart, min_replicas=10, max_replicas=10, max_request_wait_s=30.0))
+    document = judged(tmp_path, idle).document
+    assert (document["verdict"], document["observed"]["answers_503"]) == ("pass", 0), document["reasons"]
+    assert document["observed"]["answers_504"] > 0
+
+
+@pytest.mark.parametrize(("failures", "is_broken"), [(4, True), (1, False)])
+def test_failures_that_no_model_knows_break_the_promise_of_a_run(
+    tmp_path: Path, quickstart: Scenario, capsys: pytest.CaptureFixture[str], failures: int, is_broken: bool
+) -> None:
+    """Of some 600 requests 0.4 % of 503s are promised, and as many other failures are borne."""
+    n = len(build_schedule(quickstart))
+    slo = Slo(max_fraction_503=2.5 / n)
+    scenario = replace(quickstart, slo=slo)
+    folder = write_run(tmp_path / "run", scenario)
+    log = folder.read_requests()
+    outcome = log.outcome.copy()
+    outcome[np.flatnonzero(outcome == Outcome.OK)[:failures]] = Outcome.OTHER_5XX
+    write_requests(folder.requests, replace(log, outcome=outcome))
+    document = validate(folder, scenario, scenario, alternative_replicates=2).document
+    assert document["verdict"] == "pass"
+    assert document["observed"]["failed_in_other_ways"] == failures
+    assert document["promise"]["kept_in_this_run"] is False  # by its 503s alone
+    assert document["promise"]["broken_by_failures_that_are_not_predicted"] is is_broken
+    show(document)
+    shown = capsys.readouterr().out
+    assert f", {failures} failed in other ways" in shown
+    assert ("The SLO is broken in this run, by failures that the simulation does not predict:" in shown) is is_broken

@@ -11,7 +11,7 @@ import pytest
 
 from planner.arrivals import Recorded, Renewal
 from planner.assumptions import ASSUMPTIONS, STAMPS, Alternative, alternatives
-from planner.comparison import count_503s
+from planner.comparison import count_failures
 from planner.model import Api, Autoscaler, Deployment, WhenNoReplica
 from planner.rates import RateProfile
 from planner.report.settings import assumption_rows
@@ -118,7 +118,7 @@ def test_what_cannot_matter_says_why_and_changes_nothing(
     assert moot <= reasons
     assert not (not_moot & reasons)
     scenarios = [scenario, *(a.scenario for a in found if a.moot)]
-    base, *others = (count_503s(scenarios, (which, 0)) for which in range(len(scenarios)))
+    base, *others = (count_failures(scenarios, (which, 0)) for which in range(len(scenarios)))
     assert base.n_503 > 0
     assert all((other.n_503, other.causes.tolist()) == (base.n_503, base.causes.tolist()) for other in others)
 
@@ -127,7 +127,7 @@ def test_what_can_matter_changes_something() -> None:
     scenario = overloaded(initial_replicas=0)
     other = readings(scenario)["when_no_replica_is_ready", "reject"].scenario
     assert other.deployment.when_no_replica_is_ready is WhenNoReplica.REJECT
-    base, rejecting = (count_503s([scenario, other], (which, 0)) for which in range(2))
+    base, rejecting = (count_failures([scenario, other], (which, 0)) for which in range(2))
     assert rejecting.n_503 > base.n_503
 
 

@@ -71,7 +71,8 @@ def plan(capsys: pytest.CaptureFixture[str], path: str, *arguments: str) -> tupl
 
 ENTRY = {
     "autoscale_min_replicas", "autoscale_max_replicas", "autoscale_target_utilization",
-    "replica_max_concurrent_requests", "worker_count", "fraction_503", "fraction_of_runs_within_slo", "latency_p99_s",
+    "replica_max_concurrent_requests", "worker_count", "fraction_503", "fraction_504", "fraction_failed",
+    "fraction_of_runs_within_slo", "latency_p99_s", "latency_p99_with_504_s",
     "mean_replicas", "replica_hours", "cost_per_hour", "cost", "replications", "verdict", "reason", "is_fresh",
 }  # fmt: skip
 NAMES = {
@@ -97,7 +98,8 @@ def test_the_document_has_its_names(scaled: str, capsys: pytest.CaptureFixture[s
     assert said["alternatives"]
     assert len(said["rejected"]) == said["search"]["settings"] - 1 == 18
     assert said["slo"] == {
-        "max_fraction_503": 0.03, "p99_latency_s": None, "min_fraction_of_runs": None, "is_assumed": False,
+        "max_fraction_503": 0.03, "p99_latency_s": None, "min_fraction_of_runs": None, "max_fraction_failed": None,
+        "max_fraction_504": None, "ignores_504": False, "is_assumed": False,
     }  # fmt: skip
     assert 0.5 < said["probability_near_cheapest"] <= 1
     assert said["published_rule"] is not None

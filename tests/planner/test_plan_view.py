@@ -68,7 +68,7 @@ def test_verdict_and_settings_come_first(capsys: pytest.CaptureFixture[str]) -> 
     places = [text.index(words) for words in order]
     assert places == sorted(places)
     assert re.search(r"requests that get 503 +0\.0796 % +0\.0717 % to 0\.0876 %", text)
-    assert re.search(r"latency p99 +0\.720 s +0\.706 s to 0\.734 s", text)
+    assert re.search(r"latency p99 of 200 answers +0\.720 s +0\.706 s to 0\.734 s", text)
     assert "With a probability of 97 % it keeps the promise" in text
     assert "400 replications that had no part in choosing it" in text
 

@@ -109,3 +109,30 @@ def test_times_from_a_trace() -> None:
 def test_impossible_distributions_cannot_be_made(make: object) -> None:
     with pytest.raises(InputError):
         make()  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("distribution", "expected"),
+    [
+        (Exponential(0.2), stats.expon(scale=0.2)),
+        (Lognormal(0.12, 0.6), lognormal(0.12, 0.6)),
+        (Gamma(0.25, 0.5), stats.gamma(4, scale=0.25 / 4)),
+        (Gamma(0.25, 2.0), stats.gamma(0.25, scale=1.0)),
+        (Scaled(Exponential(0.2), 3.0), stats.expon(scale=0.6)),
+    ],
+    ids=lambda value: value.describe() if hasattr(value, "describe") else "",
+)
+@pytest.mark.parametrize("limit_s", [0.0, 0.1, 0.5, 2.0])
+def test_the_share_above_a_limit_is_scipys(
+    distribution: Distribution, expected: stats.distributions.rv_frozen, limit_s: float
+) -> None:
+    assert distribution.share_above(limit_s) == pytest.approx(expected.sf(limit_s), rel=1e-9, abs=1e-300)
+
+
+def test_the_share_of_given_times_above_a_limit_is_counted() -> None:
+    times = np.array([0.1, 0.2, 0.2, 0.4])
+    for given in (Empirical(times), FromTrace(times, "trace")):
+        assert [given.share_above(limit) for limit in (0.0, 0.1, 0.2, 0.4)] == [1.0, 0.75, 0.25, 0.0]
+    assert [Deterministic(0.3).share_above(limit) for limit in (0.2, 0.3)] == [1.0, 0.0]
+    assert Scaled(Deterministic(0.3), 0.0).share_above(0.0) == 0.0
+    assert FromTrace(np.empty(0), "trace").share_above(1.0) == 0.0

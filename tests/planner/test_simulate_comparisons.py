@@ -11,7 +11,7 @@ import pytest
 
 from planner.assumptions import ASSUMPTIONS, STAMPS
 from planner.cli import counterfactuals, root
-from planner.comparison import ReplicateCounts, count_503s
+from planner.comparison import ReplicateCounts, count_failures
 from planner.errors import InputError
 from planner.scenario import Scenario
 from planner.scenario_file import load
@@ -233,9 +233,9 @@ def test_ctrl_c_keeps_the_comparisons_that_are_done(
         if len(counted) == done:
             signal.raise_signal(signal.SIGINT)
         counted.append(task)
-        return count_503s(scenarios, task)
+        return count_failures(scenarios, task)
 
-    monkeypatch.setattr(counterfactuals, "count_503s", interrupted)
+    monkeypatch.setattr(counterfactuals, "count_failures", interrupted)
     options = ["--what-if", "cold_start=0", "--what-if", "cold_start=1s", "--assumptions", "--replications", "50"]
     code, said = document(capsys, scaling, *options)
     assert (code, said["interrupted"], said["replications"]) == (130, True, 50)

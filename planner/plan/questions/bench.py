@@ -9,12 +9,12 @@ from typing import Any
 
 from planner.documents import estimate_document
 from planner.measures import Measures, measure
-from planner.model import Slo, Verdict, VerdictWord
+from planner.model import Verdict, VerdictWord
 from planner.plan.space import busiest_rps
 from planner.scenario import Scenario
 from planner.sim.engine import ReplicateResult, simulate_replicate
 from planner.sim.replications import Executor
-from planner.slo import judge
+from planner.slo import JudgedPart, judged_parts, together
 
 FEWEST_RUNS = 20
 """However many requests a run has, no estimate comes from fewer, unless fewer are asked for."""
@@ -84,13 +84,14 @@ class Trial:
     def of(cls, scenario: Scenario, results: Sequence[ReplicateResult], factor: float = 1.0) -> Trial:
         assert scenario.slo is not None
         measures = measure(scenario, results)
-        verdict = judge(scenario.slo, measures)
+        parts = judged_parts(scenario.slo, measures)
+        verdict = together(parts)
         return cls(
             factor=factor,
             peak_rps=busiest_rps(scenario),
             measures=measures,
             verdict=verdict,
-            broken=_broken(scenario.slo, measures, verdict),
+            broken=_broken(parts, verdict),
             results=tuple(results),
         )
 
@@ -105,6 +106,8 @@ class Trial:
     def judgement(self) -> dict[str, Any]:
         return {
             "fraction_503": estimate_document(self.measures.fraction_503),
+            "fraction_504": estimate_document(self.measures.fraction_504),
+            "fraction_failed": estimate_document(self.measures.fraction_failed),
             "fraction_of_runs_within_slo": estimate_document(self.measures.fraction_of_runs_within_slo),
             "latency_p99_s": estimate_document(self.measures.latency_p99_s),
             "kept": self.kept,
@@ -117,25 +120,10 @@ class Trial:
         return {"factor": self.factor, "peak_rps": self.peak_rps} | self.judgement()
 
 
-def _broken(slo: Slo, measures: Measures, verdict: Verdict) -> str | None:
-    """The reason of the verdict that says it, without its last word."""
-    reasons = verdict.reasons
+def _broken(parts: Sequence[JudgedPart], verdict: Verdict) -> str | None:
+    """What the first broken part says; where the intervals do not decide, the first that its estimate breaks."""
+    if verdict.word is VerdictWord.PASS:
+        return None
     if verdict.word is VerdictWord.FAIL:
-        broken = [reason for reason in reasons if not reason.endswith((": kept", ": undecided"))]
-    elif verdict.word is VerdictWord.UNDECIDED:
-        estimates = _estimates_keep(slo, measures)
-        broken = [reason for reason, kept in zip(reasons, estimates, strict=True) if not kept]
-    else:
-        broken = []
-    return broken[0].removesuffix(": broken").removesuffix(": undecided") if broken else None
-
-
-def _estimates_keep(slo: Slo, measures: Measures) -> list[bool]:
-    """Each part of the promise, in the order of a verdict's reasons."""
-    share, latency = measures.fraction_of_runs_within_slo, measures.latency_p99_s
-    kept = [measures.fraction_503.value <= slo.max_fraction_503]
-    if slo.min_fraction_of_runs is not None and share is not None:
-        kept.append(share.value >= slo.min_fraction_of_runs)
-    if slo.p99_latency_s is not None:
-        kept.append(latency is not None and latency.value <= slo.p99_latency_s)
-    return kept
+        return next(part.says for part in parts if part.word is VerdictWord.FAIL)
+    return next((part.says for part in parts if not part.estimate_keeps), None)

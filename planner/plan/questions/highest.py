@@ -14,7 +14,7 @@ from planner.errors import InputError, NoVerdictError
 from planner.model import Autoscaler
 from planner.plan.questions.bench import FEWEST_RUNS, MOST_REQUESTS, Bench, Trial
 from planner.plan.questions.scaled import Scale, base_rps, scaled_spike, scaled_traffic
-from planner.plan.questions.words import share, times
+from planner.plan.questions.words import failures, times
 from planner.rates import LARGEST_RATE_RPS
 from planner.scenario import Scenario
 
@@ -156,7 +156,7 @@ def _sentence(found: Bracket, what: str) -> str:
     if fails.factor <= 1:
         start = "These settings break the promise at the scenario's own traffic already; they keep it up to"
     return (
-        f"{start} {_said(survives, what)}, with {share(survives.measures.fraction_503)} of 503s; at "
+        f"{start} {_said(survives, what)}, with {failures(survives.measures)}; at "
         f"{times(fails.factor)} ({_short(fails.peak_rps)}) no longer: {fails.broken}."
     )
 

@@ -9,7 +9,7 @@ from planner.documents import estimate_document
 from planner.model import Autoscaler, Deployment
 from planner.percent import percent
 from planner.plan.questions.bench import Bench, Trial
-from planner.plan.questions.paired import difference_503
+from planner.plan.questions.paired import difference_503, difference_failed
 from planner.plan.questions.words import points, share
 from planner.scenario import Scenario
 
@@ -28,6 +28,8 @@ def lose_one_replica(own: Trial, scenario: Scenario, bench: Bench) -> dict[str, 
         f"{share(without)} of requests get 503, against {percent(with_all.value)} "
         f"({points(change.value)} points, {points(change.low)} to {points(change.high)})"
     )
+    if own.measures.has_504 or trial.measures.has_504:
+        effect += f" and {share(trial.measures.fraction_504)} 504, against {percent(own.measures.fraction_504.value)}"
     kept = "kept" if trial.kept else f"broken ({trial.broken})"
     certainty = "" if trial.is_certain else " by the estimate, though its interval holds the promised value"
     return {
@@ -35,6 +37,7 @@ def lose_one_replica(own: Trial, scenario: Scenario, bench: Bench) -> dict[str, 
         "autoscale_max_replicas": lost.max_replicas,
         "initial_replicas": lost.initial_count,
         "difference": estimate_document(change),
+        "difference_failed": estimate_document(difference_failed(own.results, results)),
         **trial.judgement(),
         "reason": None,
         "sentence": f"{_reading(scenario.deployment, lost)}, {effect}: the promise is {kept}{certainty}.",
@@ -59,7 +62,10 @@ def unanswered(reason: str) -> dict[str, Any]:
         "autoscale_max_replicas",
         "initial_replicas",
         "fraction_503",
+        "fraction_504",
+        "fraction_failed",
         "difference",
+        "difference_failed",
         "fraction_of_runs_within_slo",
         "latency_p99_s",
         "kept",

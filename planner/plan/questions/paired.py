@@ -19,6 +19,12 @@ def difference_503(base: Sequence[ReplicateResult], other: Sequence[ReplicateRes
     return difference(before.n_503, before.n, after.n_503, after.n)
 
 
+def difference_failed(base: Sequence[ReplicateResult], other: Sequence[ReplicateResult]) -> Estimate:
+    """The other's fraction of requests that are not answered 200 minus the base's."""
+    before, after = Counts.of(base), Counts.of(other)
+    return difference(before.n_failed, before.n, after.n_failed, after.n)
+
+
 def difference_in_hours(base: Sequence[ReplicateResult], other: Sequence[ReplicateResult]) -> Estimate:
     """The other's paid replica-hours minus the base's, with the t interval of the pairs' differences."""
     changes = (_paid_s(other) - _paid_s(base)) / 3600

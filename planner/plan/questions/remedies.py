@@ -11,7 +11,7 @@ from planner.documents import estimate_document
 from planner.model import MOST_REPLICAS, Autoscaler, Deployment, Estimate
 from planner.percent import percent
 from planner.plan.questions.bench import Bench, Trial
-from planner.plan.questions.paired import difference_503, difference_in_hours
+from planner.plan.questions.paired import difference_503, difference_failed, difference_in_hours
 from planner.plan.questions.words import hours, points
 from planner.scenario import Scenario
 
@@ -113,12 +113,15 @@ def _effect(remedy: Remedy, own: Trial, scenario: Scenario, bench: Bench) -> dic
     return {
         **_named(remedy, remedy.after),
         "fraction_503": estimate_document(trial.measures.fraction_503),
+        "fraction_504": estimate_document(trial.measures.fraction_504),
+        "fraction_failed": estimate_document(trial.measures.fraction_failed),
         "difference": estimate_document(change),
+        "difference_failed": estimate_document(difference_failed(own.results, results)),
         "replica_hours": estimate_document(trial.measures.replica_hours),
         "replica_hours_difference": estimate_document(paid),
         "verdict": str(trial.verdict.word),
         "reason": None,
-        "sentence": _sentence(remedy, fractions, change, paid, is_same=is_same),
+        "sentence": _sentence(remedy, fractions, change, paid, is_same=is_same) + _timed_out(own, trial),
     }
 
 
@@ -137,6 +140,16 @@ def _sentence(
     return f"{start} takes the 503s from {before} to {after} ({effect}) {hours(paid)}"
 
 
+def _timed_out(own: Trial, trial: Trial) -> str:
+    """What becomes of the 504s, where there are any."""
+    if not (own.measures.has_504 or trial.measures.has_504):
+        return ""
+    before, after = (percent(t.measures.fraction_504.value) for t in (own, trial))
+    change = difference_failed(own.results, trial.results)
+    effect = f"{points(change.value)} points, {points(change.low)} to {points(change.high)}"
+    return f"; the 504s go from {before} to {after}, all failed requests change by {effect}"
+
+
 def _stuck(remedy: Remedy) -> dict[str, Any]:
     bound = "low as" if remedy.setting == TARGET else "high as"
     return _unknown(remedy, None, f"{remedy.setting} = {remedy.before} is as {bound} it is tried")
@@ -146,7 +159,10 @@ def _unknown(remedy: Remedy, after: int | None, reason: str) -> dict[str, Any]:
     return {
         **_named(remedy, after),
         "fraction_503": None,
+        "fraction_504": None,
+        "fraction_failed": None,
         "difference": None,
+        "difference_failed": None,
         "replica_hours": None,
         "replica_hours_difference": None,
         "verdict": None,

@@ -14,7 +14,7 @@ from planner.model import MOST_REPLICAS, Autoscaler
 from planner.percent import percent
 from planner.plan.questions.bench import Advance, Bench, silent
 from planner.plan.questions.theory import MOST_SLOTS, replicas_for, steady_state
-from planner.plan.questions.words import number, replicas, share
+from planner.plan.questions.words import failures, number, replicas
 from planner.plan.space import busiest_rps
 from planner.replicas import LARGEST_LOAD_ERLANGS, Sizing
 from planner.scenario import Scenario
@@ -97,6 +97,8 @@ def _rule(scenario: Scenario, rate: Fraction, which: str, bench: Bench, price: f
         "target_utilization": float(sizing.target_utilization),
         "max_concurrent": sizing.max_concurrent,
         "fraction_503": estimate_document(measures.fraction_503) if measures else None,
+        "fraction_504": estimate_document(measures.fraction_504) if measures else None,
+        "fraction_failed": estimate_document(measures.fraction_failed) if measures else None,
         "method": METHOD if measures else None,
         "fraction_503_steady_state": fraction,
         "steady_state_method": method,
@@ -151,7 +153,7 @@ def _sentence(
         return f"{inputs} gives no number of replicas: {reason}."
     exact = "" if fraction is None else f", {percent(fraction)} in steady state (exact)"
     return (
-        f"{inputs} gives {replicas(sizing.replicas)}: {share(measures.fraction_503)} of 503s in this scenario{exact}, "
+        f"{inputs} gives {replicas(sizing.replicas)}: {failures(measures)} in this scenario{exact}, "
         f"{measures.replica_hours.value:.3g} replica-hours{_needed(needed)}."
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from planner.measures import Measures
 from planner.model import Estimate
 from planner.percent import percent
 
@@ -11,6 +12,12 @@ def share(estimate: Estimate) -> str:
     if not estimate.resolved:
         return f"{percent(estimate.value)} (at most {percent(estimate.high)})"
     return f"{percent(estimate.value)} ({percent(estimate.low)} to {percent(estimate.high)})"
+
+
+def failures(measures: Measures) -> str:
+    """0.094 % (0.088 % to 0.1 %) of 503s; with the 504s where there are any."""
+    said = f"{share(measures.fraction_503)} of 503s"
+    return f"{said} and {share(measures.fraction_504)} of 504s" if measures.has_504 else said
 
 
 def points(value: float) -> str:

@@ -104,7 +104,8 @@ def _intervals(report: RunReport) -> Iterator[Picture]:
     figure, axes = panels([0.5] * len(statistics))
     for i, (ax, statistic) in enumerate(zip(axes, statistics, strict=True)):
         words = vocabulary.statistic(statistic["name"])
-        mean = report.predicted_503["value"] if statistic["name"] == "fraction_503" else None
+        predicted = report.validation["predicted"].get(statistic["name"])
+        mean = None if predicted is None else predicted["value"]
         comparison.draw_interval(ax, statistic, mean=mean, scale=words.scale, label=f"{words.name}, {words.unit}")
         if i == 0:
             legend_above(ax)

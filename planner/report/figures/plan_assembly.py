@@ -12,6 +12,9 @@ from planner.report.figures.planning import MapData, Point, draw_frontier, draw_
 from planner.report.figures.style import LEFT_IN, WIDTH_IN, data_uri, legend_above, panels, styled
 from planner.report.plan import words
 
+_LONG = {"503s": "503s", "failed": "failed requests"}
+_ENDS = {"503s": "get 503", "failed": "fail"}
+
 KEY_IN = 1.5
 """Room for the colours of the map, to its right."""
 
@@ -24,6 +27,7 @@ def plan_pictures(document: Mapping[str, Any]) -> dict[str, Picture]:
 
 def _frontier(document: words.Document) -> Iterator[Picture]:
     frontier = [_point(document, entry) for entry in document["frontier"]]
+    _, name, slo = words.main_failure(document)
     if not frontier:
         return
     entries = [row.entry for row in words.compared(document)]
@@ -36,21 +40,21 @@ def _frontier(document: words.Document) -> Iterator[Picture]:
         frontier = [point for point in frontier if point.name != chosen.name]
         others = [point for point in others if point.name != chosen.name]
     figure, (ax,) = panels([3.4], left_in=LEFT_IN + 0.15)
-    draw_frontier(ax, frontier, others, chosen, slo=document["slo"]["max_fraction_503"])
+    draw_frontier(ax, frontier, others, chosen, slo=slo, what=_ENDS[name])
     legend_above(ax)
     star = " The star is the recommended setting, where its fresh estimate puts it." if chosen is not None else ""
     yield Picture(
         key="frontier",
-        title="What fewer 503s cost",
+        title=f"What fewer {_LONG[name]} cost",
         uri=data_uri(figure),
-        how_to_read="Each dot is a setting: further left is cheaper, further down has fewer 503s, on a "
-        "logarithmic scale. Bars are intervals of the mean. A setting keeps the promise on 503s where its whole "
-        f"bar is below the dashed line.{star}",
+        how_to_read=f"Each dot is a setting: further left is cheaper, further down has fewer {_LONG[name]}, on a "
+        f"logarithmic scale. Bars are intervals of the mean. A setting keeps the promise on {_LONG[name]} where its "
+        f"whole bar is below the dashed line.{star}",
     )
 
 
 def _point(document: words.Document, entry: words.Document) -> Point:
-    e = entry["fraction_503"]
+    e = entry[words.main_failure(document)[0]]
     name = words.setting_text(document, entry).replace(" %", "\u00a0%")
     return Point(name, entry["replica_hours"]["value"], e["value"], e["low"], e["high"], e["resolved"])
 
@@ -59,7 +63,7 @@ def _map(document: words.Document) -> Iterator[Picture]:
     grid = document["map"]
     if grid is None:
         return
-    data, slo = _map_data(document), document["slo"]["max_fraction_503"]
+    data, (_, name, slo) = _map_data(document), words.main_failure(document)
     height_in = float(np.clip(0.16 * len(data.minima) + 1.0, 2.2, 5.0))
     figure, (ax,) = panels([height_in])
     box = ax.get_position()
@@ -71,9 +75,9 @@ def _map(document: words.Document) -> Iterator[Picture]:
     unknown = " Grey cells are unknown." if np.isnan(data.fractions).any() else ""
     yield Picture(
         key="map",
-        title=f"503s over minimum and target, at a maximum of {grid['autoscale_max_replicas']}",
+        title=f"{_LONG[name].capitalize()} over minimum and target, at a maximum of {grid['autoscale_max_replicas']}",
         uri=data_uri(figure),
-        how_to_read="Each cell is a setting, blue where it keeps the promise on 503s, orange where it "
+        how_to_read=f"Each cell is a setting, blue where it keeps the promise on {_LONG[name]}, orange where it "
         "breaks it, pale close to the bound; the black line is the border. Only cells with a dot were simulated, the "
         f"others are predicted from them.{unknown}",
     )
@@ -90,7 +94,7 @@ def _map_data(document: words.Document) -> MapData:
     return MapData(
         minima=minima,
         targets=targets,
-        fractions=np.array(grid["fraction_503"], dtype=np.float64).reshape(len(minima), len(targets)),
+        fractions=np.array(grid[words.main_failure(document)[0]], dtype=np.float64).reshape(len(minima), len(targets)),
         simulated=np.array(grid["simulated"], dtype=np.bool_).reshape(len(minima), len(targets)),
         chosen=chosen,
     )

@@ -45,9 +45,18 @@ class Point(NamedTuple):
 
 
 def draw_frontier(
-    ax: Axes, frontier: Sequence[Point], others: Sequence[Point], chosen: Point | None, *, slo: float
+    ax: Axes,
+    frontier: Sequence[Point],
+    others: Sequence[Point],
+    chosen: Point | None,
+    *,
+    slo: float,
+    what: str = "get 503",
 ) -> list[Artist]:
-    """Cost against 503s: the frontier as a line, the other settings pale, the bound, and the chosen setting by name."""
+    """Cost against failures: the frontier as a line, the other settings pale, the bound, the chosen setting by name.
+
+    what: how the requests fail.
+    """
     artists: list[Artist] = []
     if others:
         artists += _points(ax, others, color="#b9c4cc", size=4.5, label="other settings")
@@ -70,7 +79,7 @@ def draw_frontier(
     ax.yaxis.set_minor_formatter(NullFormatter())
     ax.margins(x=0.06)
     ax.set_xlabel("replica-hours (paid time of all replicas in one run)")
-    ax.set_ylabel("requests that get 503")
+    ax.set_ylabel(f"requests that {what}")
     if chosen is not None:
         artists.append(_name(ax, chosen))
     return artists

@@ -73,6 +73,7 @@ def _comparisons(document: words.Document) -> dict[str, Any]:
         "pictures": plan_pictures(document),
         "confidence": tables.confidence(document),
         "setting_columns": tables.setting_columns(document),
+        "failure_columns": tables.failure_columns(document),
         "cost_columns": tables.cost_columns(document),
         "compared": tables.compared_rows(document),
         "rule_sentences": [words.capital(rule["sentence"]) for rule in words.rules(document)],
@@ -98,7 +99,12 @@ def _worlds(document: words.Document) -> dict[str, Any]:
             "candidate_columns": robust.CANDIDATE_COLUMNS,
             "candidates": robust.candidate_rows(document),
             "worlds": [
-                (row.world, "yes" if row.kept else "no", *tables.cells(row.fraction_503, row.replica_hours), row.best)
+                (
+                    row.world,
+                    "yes" if row.kept else "no",
+                    *tables.cells(row.fraction_503, row.fraction_failed, row.replica_hours),
+                    row.best,
+                )
                 for row in robust.world_rows(document)
             ],
         }

@@ -77,6 +77,7 @@ class WorldRow(NamedTuple):
     world: str
     kept: bool | None
     fraction_503: Any
+    fraction_failed: Any
     replica_hours: Any
     best: str
 
@@ -89,6 +90,7 @@ def world_rows(document: Document) -> list[WorldRow]:
             _world(world),
             world["kept"],
             world["fraction_503"],
+            world.get("fraction_failed"),
             world["replica_hours"],
             _best(document, world),
         )

@@ -11,6 +11,7 @@ from typing import Any
 
 from planner.errors import InputError
 from planner.model import MOST_PER_REPLICA, MOST_REPLICAS, Autoscaler
+from planner.report.plan.words import FAILURES, main_failure
 
 Check = Callable[[Any, str], None]
 """Of a value and its place; raises a `_BoundError`."""
@@ -33,6 +34,7 @@ def check_shape(document: dict[str, Any], source: str) -> None:
     """Refuse a document that the report cannot show. source: what messages call its file."""
     try:
         _PLAN(document, "")
+        _check_failures(document, source)
     except _BoundError as problem:
         raise InputError(f"{source}: {problem}") from None
     except _MissingError as missing:
@@ -41,6 +43,20 @@ def check_shape(document: dict[str, Any], source: str) -> None:
 
 class _MissingError(Exception):
     pass
+
+
+def _check_failures(document: dict[str, Any], source: str) -> None:
+    """What figures show of failures: the fraction that the promise bounds, in the map and in every entry."""
+    try:
+        key, _, _ = main_failure(document)
+    except InputError as problem:
+        raise InputError(*(f"{source}: slo: {sentence}" for sentence in problem.problems)) from None
+    lists = {name: document[name] for name in ("neighbours", "alternatives", "frontier")}
+    places = {f"{name}[{i}]": entry for name, entries in lists.items() for i, entry in enumerate(entries)}
+    places |= {name: document[name] for name in ("map", "recommended") if document[name] is not None}
+    for place, entry in places.items():
+        if entry.get(key) is None:
+            raise _MissingError(f"{place}.{key}")
 
 
 def _value(fits: Callable[[Any], bool], bound: str) -> Check:
@@ -105,7 +121,7 @@ def _grid(values: Any, place: str) -> None:
     """The map: one row for each minimum, one column for each target."""
     _MAP(values, place)
     rows, columns = len(values["autoscale_min_replicas"]), len(values["autoscale_target_utilization"])
-    for name in ("fraction_503", "simulated"):
+    for name in (*(name for name in FAILURES if name in values), "simulated"):
         lengths = [len(row) for row in values[name]]
         if lengths != [columns] * rows:
             raise _BoundError(f"{place}.{name}", lengths, f"{rows} rows of {columns} values")
@@ -124,11 +140,11 @@ _PLAN_VERDICT = _one_of("feasible", "infeasible", "undecided")
 _VERDICT = _one_of("pass", "fail", "undecided")
 
 
+_ESTIMATED: dict[str, Check] = {"confidence": _FRACTION, "replications": _COUNT, "resolved": _TRUTH}
+
+
 def _estimate(value: Check) -> Check:
-    return _record(
-        {"value": value, "low": value, "high": value}
-        | {"confidence": _FRACTION, "replications": _COUNT, "resolved": _TRUTH}
-    )
+    return _record({"value": value, "low": value, "high": value} | _ESTIMATED)
 
 
 def _estimate_or_number(value: Check) -> Check:
@@ -153,7 +169,11 @@ _ENTRY = _SEARCHED | {
     "reason": _TEXT,
     "is_fresh": _TRUTH,
 }
+_LATENCY = _maybe(_record({end: _maybe(_AMOUNT) for end in ("value", "low", "high")} | _ESTIMATED))
 _ENTRY_SOMETIMES = {
+    "fraction_504": _maybe(_OF_FRACTION),
+    "fraction_failed": _maybe(_OF_FRACTION),
+    "latency_p99_with_504_s": _LATENCY,
     "fraction_of_runs_within_slo": _maybe(_OF_FRACTION),
     "latency_p99_s": _maybe(_OF_AMOUNT),
     "mean_replicas": _maybe(_OF_AMOUNT),
@@ -173,6 +193,8 @@ _RULE_NEEDED: dict[str, Check] = {
 _RULE_SOMETIMES: dict[str, Check] = {
     "rate": _TEXT,
     "fraction_503": _maybe(_estimate_or_number(_FRACTION)),
+    "fraction_504": _maybe(_estimate_or_number(_FRACTION)),
+    "fraction_failed": _maybe(_estimate_or_number(_FRACTION)),
     "fraction_503_steady_state": _maybe(_FRACTION),
     "steady_state_method": _maybe(_TEXT),
     "replica_hours": _maybe(_estimate_or_number(_AMOUNT)),
@@ -226,7 +248,8 @@ _WORLD = _record(
         "replica_hours": _maybe(_estimate_or_number(_AMOUNT)),
         "best": _maybe(_record(_SEARCHED | {"replica_hours": _AMOUNT}, {"worker_count": _SIZE})),
         "verdict": _TEXT,
-    }
+    },
+    {"fraction_failed": _maybe(_estimate_or_number(_FRACTION))},
 )
 _ROBUST = _record(
     {
@@ -245,9 +268,9 @@ _MAP = _record(
         "autoscale_max_replicas": _REPLICAS,
         "autoscale_min_replicas": _each(_REPLICAS),
         "autoscale_target_utilization": _each(_PERCENT),
-        "fraction_503": _each(_each(_maybe(_FRACTION))),
         "simulated": _each(_each(_TRUTH)),
-    }
+    },
+    {name: _each(_each(_maybe(_FRACTION))) for name in FAILURES},
 )
 
 _SCENARIO = _record(
@@ -274,11 +297,16 @@ _SEARCH = _record(
 )
 _SLO = _record(
     {
-        "max_fraction_503": _SHARE,
+        "max_fraction_503": _maybe(_SHARE),
         "p99_latency_s": _maybe(_number(1e-9)),
         "min_fraction_of_runs": _maybe(_SHARE),
         "is_assumed": _TRUTH,
-    }
+    },
+    {
+        "max_fraction_failed": _maybe(_SHARE),
+        "max_fraction_504": _maybe(_SHARE),
+        "ignores_504": _TRUTH,
+    },
 )
 _PROVENANCE = _record(
     {"surgeproof": _TEXT, "seed": _number(0, 2**63, whole=True), "python": _TEXT, "platform": _TEXT}

@@ -16,7 +16,9 @@ MOST_REJECTED = 300
 
 _MEASURES: tuple[tuple[str, str, Form], ...] = (
     ("Requests that get 503", "fraction_503", percent),
-    ("Single runs that keep the share of 503s", "fraction_of_runs_within_slo", percent),
+    ("Requests that get 504", "fraction_504", percent),
+    ("Requests that fail (not answered 200)", "fraction_failed", percent),
+    ("Single runs that keep the promised share", "fraction_of_runs_within_slo", percent),
     ("Latency p99 of 200 answers", "latency_p99_s", time),
     ("Ready replicas, average over time", "mean_replicas", plain),
     ("Replica-hours", "replica_hours", plain),
@@ -58,7 +60,7 @@ class ComparedRow(NamedTuple):
 
     kind: str
     cells: list[str]
-    fraction_503: tuple[str, str]
+    failures: list[tuple[str, str]]
     costs: list[tuple[str, str]]
     verdict: str
     tone: str
@@ -67,12 +69,12 @@ class ComparedRow(NamedTuple):
 
 def compared_rows(document: Document) -> list[ComparedRow]:
     """The recommended setting, its neighbours and the alternatives."""
-    sizes = words.has_other_sizes(document)
+    sizes, failures = words.has_other_sizes(document), words.failures_shown(document)
     return [
         ComparedRow(
             _KINDS[row.kind] if document["recommended"] is not None else "Not taken",
             words.setting_cells(document, row.entry, with_sizes=sizes),
-            numbers.estimate(row.entry["fraction_503"], percent),
+            [numbers.estimate(row.entry[key], percent) for key, _ in failures],
             [numbers.estimate(row.entry[key], plain) for key in _cost_keys(document)],
             VERDICTS[row.entry["verdict"]],
             row.entry["verdict"],
@@ -84,6 +86,10 @@ def compared_rows(document: Document) -> list[ComparedRow]:
 
 def setting_columns(document: Document) -> list[str]:
     return words.setting_columns(document, with_sizes=words.has_other_sizes(document))
+
+
+def failure_columns(document: Document) -> list[str]:
+    return [name for _, name in words.failures_shown(document)]
 
 
 def cost_columns(document: Document) -> list[str]:
@@ -109,11 +115,12 @@ def rule_table(document: Document) -> RuleTable | None:
     if not rules:
         return None
     columns = [f"Published rule, {words.rule_rate(rule)}" for rule in rules]
+    measures = _rule_measures(document)
     rows = [("Replicas", [_cell(rule["replicas"], str) for rule in rules])]
-    rows += [(name, [_cell(rule.get(key), form) for rule in rules]) for name, key, form in _RULE_MEASURES]
+    rows += [(name, [_cell(rule.get(key), form) for rule in rules]) for name, key, form in measures]
     if entry is not None:
         columns.append("This plan")
-        own = [(words.replicas_text(entry), ""), *(_cell(entry.get(key), form) for _, key, form in _RULE_MEASURES)]
+        own = [(words.replicas_text(entry), ""), *(_cell(entry.get(key), form) for _, key, form in measures)]
         rows = [(name, [*cells, mine]) for (name, cells), mine in zip(rows, own, strict=True)]
     methods = []
     if method := rules[0]["method"]:
@@ -123,9 +130,17 @@ def rule_table(document: Document) -> RuleTable | None:
     return RuleTable(columns, [row for row in rows if any(value for value, _ in row[1])], methods)
 
 
+def _rule_measures(document: Document) -> list[tuple[str, str, Form]]:
+    """504s and failed requests only where there are any."""
+    keys = [key for key, _ in words.failures_shown(document)]
+    return [row for row in _RULE_MEASURES if row[1] not in words.FAILURES or row[1] in keys]
+
+
 _RULE_MEASURES: tuple[tuple[str, str, Form], ...] = (
     ("Requests that get 503", "fraction_503", percent),
     ("The same in steady state", "fraction_503_steady_state", percent),
+    ("Requests that get 504", "fraction_504", percent),
+    ("Requests that fail (not answered 200)", "fraction_failed", percent),
     ("Replica-hours", "replica_hours", plain),
     ("Cost per hour", "cost_per_hour", plain),
 )
@@ -138,9 +153,9 @@ def _cell(value: Any, form: Form) -> tuple[str, str]:
     return numbers.estimate(value, form) if isinstance(value, Mapping) else (form(value), "")
 
 
-def cells(fraction_503: Any, replica_hours: Any) -> tuple[tuple[str, str], tuple[str, str]]:
-    """The two estimates of a world, each with its interval."""
-    return _cell(fraction_503, percent), _cell(replica_hours, plain)
+def cells(fraction_503: Any, fraction_failed: Any, replica_hours: Any) -> tuple[tuple[str, str], ...]:
+    """The three estimates of a world, each with its interval."""
+    return _cell(fraction_503, percent), _cell(fraction_failed, percent), _cell(replica_hours, plain)
 
 
 def rule_needs(document: Document) -> list[tuple[str, ...]]:

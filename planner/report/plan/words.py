@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields
 from typing import Any, NamedTuple
 
 from planner.model import Autoscaler, Slo
 from planner.percent import percent
 from planner.plan.settings import Setting
+from planner.promise import main_bound
 from planner.report.numbers import plain, plural, time
 from planner.report.settings import promise_parts
 
@@ -25,6 +27,8 @@ LIMITS = {
     "cold_start": "What stands in the way is the cold start: the replicas asked for come too late, however many.",
     "service_time": "What stands in the way is the service time: an answer takes longer than promised even where "
     "nothing waits, so replicas do not help.",
+    "scoring_timeout": "What stands in the way is the scoring timeout: the service time alone is above it too often. A "
+    "longer timeout or a faster model helps, replicas do not.",
 }
 
 ENDS = {
@@ -152,8 +156,35 @@ def either(value: Any, form: Form, estimate: Callable[[Any, Form], str] | None =
 
 def promised(document: Document) -> list[str]:
     """The promise, part by part."""
-    names = ("max_fraction_503", "p99_latency_s", "min_fraction_of_runs")
-    return promise_parts(Slo(**{name: document["slo"][name] for name in names}))
+    return promise_parts(slo_of(document))
+
+
+def slo_of(document: Document) -> Slo:
+    """The promise; a plan of an older version knows fewer of its parts."""
+    return Slo(**{f.name: document["slo"].get(f.name, f.default) for f in fields(Slo)})
+
+
+def main_failure(document: Document) -> tuple[str, str, float]:
+    """What figures show: the key of its fraction, its name and its bound."""
+    main = main_bound(slo_of(document))
+    return str(main.failure), FAILURES[str(main.failure)], main.largest
+
+
+FAILURES = {"fraction_503": "503s", "fraction_504": "504s", "fraction_failed": "failed"}
+"""Key of a fraction in an entry, and its name in a column."""
+
+
+def failures_shown(document: Document) -> list[tuple[str, str]]:
+    """Keys and names of the columns: 503s; the others where a setting shown has 504s, or the promise is on them."""
+    slo, entries = slo_of(document), [*(row.entry for row in compared(document)), *rules(document)]
+    has_504 = any(_value(entry.get("fraction_504")) > 0 for entry in entries)
+    shown = has_504 or slo.max_fraction_failed is not None or slo.max_fraction_504 is not None
+    is_known = all(entry.get("fraction_504") is not None for entry in (row.entry for row in compared(document)))
+    return list(FAILURES.items()) if shown and is_known else [("fraction_503", "503s")]
+
+
+def _value(estimate: Any) -> float:
+    return float(estimate["value"]) if isinstance(estimate, Mapping) else 0.0
 
 
 def promise(document: Document) -> str:

@@ -75,16 +75,22 @@ def search(
 
 
 def runs_of(
-    n: Any, n_503: Any, paid_s: Any = 100.0, answers: Any = None, slow: Any = 0.0, peak_unclamped: Any = 1.0
+    n: Any,
+    n_503: Any,
+    paid_s: Any = 100.0,
+    answers: Any = None,
+    slow: Any = 0.0,
+    peak_unclamped: Any = 1.0,
+    n_504: Any = 0.0,
 ) -> Runs:
     """Columns of runs; a number stands for all runs."""
-    length = max(np.size(column) for column in (n, n_503, paid_s, slow, 0 if answers is None else answers))
+    length = max(np.size(column) for column in (n, n_503, n_504, paid_s, slow, 0 if answers is None else answers))
 
     def column(values: Any) -> FloatArray:
         return np.array(np.broadcast_to(np.asarray(values, dtype=np.float64), length))
 
     counted = column(n) - column(n_503) if answers is None else column(answers)
-    return Runs(column(n), column(n_503), counted, column(slow), column(paid_s), column(peak_unclamped))
+    return Runs(column(n), column(n_503), counted, column(slow), column(paid_s), column(peak_unclamped), column(n_504))
 
 
 def counts(*replicas: int) -> tuple[Setting, ...]:

@@ -12,6 +12,7 @@ import pytest
 from planner.arrivals import MarkovModulatedPoisson
 from planner.executors.processes import Processes
 from planner.model import Slo, VerdictWord
+from planner.plan.assessment import assess
 from planner.plan.document import plan_document
 from planner.plan.exhaustive import cheapest, exhaustive
 from planner.plan.judgement import judge_runs
@@ -79,17 +80,67 @@ def test_a_small_space_against_the_truth(seed: int, truth: dict[Setting, tuple[f
     assert found.confirmations[-1].holds
 
 
+PODS = {"max_concurrent_requests": 3, "worker_count": 1, "scoring_timeout_s": 2.0}
+"""Requests that wait inside a replica, where some time out; more replicas cure it."""
+
+COUNTS = Ranges(max_replicas=tuple(range(1, 13)))
+
+
+@pytest.fixture(scope="module")
+def every_count() -> Pool:
+    """200 runs of every count, on other random numbers than the search's."""
+    slo = Slo(max_fraction_503=0.5, p99_latency_s=50.0)
+    of = dataclasses.replace(pods(), seed=998)
+    pool = Pool(of, slo, SERIAL, lambda: None)
+    pool.extend([(setting, 200) for setting in space_of(of, slo, COUNTS).settings])
+    return pool
+
+
+def pods() -> Scenario:
+    return fixed(rps=8.0, duration_s=30.0, **PODS)
+
+
+@pytest.mark.parametrize(
+    "slo",
+    [
+        Slo(max_fraction_failed=0.05),
+        Slo(max_fraction_503=0.05),
+        Slo(max_fraction_503=0.2, max_fraction_504=0.02),
+        Slo(max_fraction_failed=0.1, min_fraction_of_runs=0.8),
+        Slo(max_fraction_503=0.5, ignores_504=True, p99_latency_s=50.0),
+    ],
+    ids=["failed", "implied", "504", "runs", "latency"],
+)
+def test_a_search_finds_what_cures_504s(slo: Slo, every_count: Pool) -> None:
+    """Against the first of all counts that keeps each part well in its own runs."""
+    truth = assess(every_count, slo)
+    largest = {s.min_replicas: max(r.log_value for r in a.ratios) for s, a in truth.items()}
+    assert any(r.part.name != "fraction_503" and r.log_value > 0 for a in truth.values() for r in a.ratios)
+    found = search(pods(), slo, COUNTS)
+    assert found.best is not None
+    assert found.stopped is Stopped.DECIDED
+    best = found.best.min_replicas
+    fewest = min(count for count, worst in largest.items() if worst <= math.log(0.7))
+    assert best <= fewest
+    assert largest[best] < math.log(1.15)
+
+
 @pytest.mark.long
 @pytest.mark.parametrize(
-    ("slo", "bursty"),
-    [(Slo(max_fraction_503=0.03), True), (Slo(max_fraction_503=0.1, min_fraction_of_runs=0.9), False)],
-    ids=["bursts", "share of runs"],
+    ("slo", "bursty", "more"),
+    [
+        (Slo(max_fraction_503=0.03), True, {}),
+        (Slo(max_fraction_503=0.1, min_fraction_of_runs=0.9), False, {}),
+        (Slo(max_fraction_failed=0.05), True, PODS),
+        (Slo(max_fraction_503=0.05), True, PODS),
+    ],
+    ids=["bursts", "share of runs", "failed", "504s beside a promise on 503s"],
 )
-def test_a_search_is_as_good_as_exhaustive_search(slo: Slo, bursty: bool) -> None:
+def test_a_search_is_as_good_as_exhaustive_search(slo: Slo, bursty: bool, more: dict[str, Any]) -> None:
     """60 settings, 400 runs each, on random numbers of their own: the search's choice is good, and not dearer than the
     tolerance allows. Four seeds each; the truth's error (up to 5 %) is forgiven."""
     arrivals = MarkovModulatedPoisson(np.array([2.0, 12.0]), np.array([0.1, 0.3]), 40.0) if bursty else None
-    of = scenario(arrivals, duration_s=40.0)
+    of = scenario(arrivals, duration_s=40.0, **more)
     ranges = Ranges(min_replicas=(1, 2, 3, 4, 5, 6, 8), max_replicas=(5, 7, 10), target_percent=(40, 60, 80, 100))
     twin = exhaustive(dataclasses.replace(of, seed=998), slo, space_of(of, slo, ranges), SERIAL, 400)
     assert 50 < len(twin.space.settings) < 100

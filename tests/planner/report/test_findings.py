@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 
+from planner.documents import measures_document
 from planner.measures import measure
 from planner.model import Outcome, Slo
 from planner.report import tables
@@ -37,8 +38,6 @@ def test_no_lever_is_named_where_the_run_contradicts_the_model() -> None:
 
 
 def test_promise_follows_the_simulation_and_doubts_it_after_a_failure(passing: RunReport) -> None:
-    from planner.documents import measures_document
-
     results = [simulate_replicate(passing.scenario, i) for i in range(5)]
     document = measures_document(measure(passing.scenario, results))
     kept = dataclasses.replace(passing, simulation=document | {"slo": {"verdict": "pass", "reasons": ["kept"]}})
@@ -58,3 +57,62 @@ def test_promise_without_a_simulation_is_that_of_one_run(passing: RunReport) -> 
     assert promise(dataclasses.replace(passing, scenario=generous)).answer == "Yes, in this run"
     slow = dataclasses.replace(passing.scenario, slo=Slo(max_fraction_503=0.9, p99_latency_s=0.01))
     assert promise(dataclasses.replace(passing, scenario=slow)).answer == "No, not in this run"
+
+
+# Requests that fail otherwise than by 503
+
+
+def ended_as(report: RunReport, outcome: Outcome, n: int) -> RunReport:
+    """The same run, with so many of its 200 answers ended otherwise."""
+    outcomes = report.requests.outcome.copy()
+    outcomes[np.flatnonzero(outcomes == Outcome.OK)[:n]] = outcome
+    return dataclasses.replace(report, requests=dataclasses.replace(report.requests, outcome=outcomes))
+
+
+def with_simulated(report: RunReport, slo: Slo) -> RunReport:
+    results = [simulate_replicate(report.scenario, i) for i in range(5)]
+    document = measures_document(measure(report.scenario, results)) | {"slo": {"verdict": "pass", "reasons": ["kept"]}}
+    return dataclasses.replace(report, simulation=document, scenario=dataclasses.replace(report.scenario, slo=slo))
+
+
+def test_failures_that_nobody_simulated_have_the_last_word(passing: RunReport) -> None:
+    """0.5 of the requests may get 503, and no more may fail otherwise: more than half of them do."""
+    n = len(passing.requests)
+    for outcome in (Outcome.OTHER_5XX, Outcome.BAD_RESPONSE, Outcome.TIMEOUT, Outcome.CONNECTION_ERROR):
+        few = with_simulated(ended_as(passing, outcome, 5), Slo(max_fraction_503=0.5))
+        assert (promise(few).tone, promise(few).answer) == ("pass", "Yes")
+        strict = dataclasses.replace(few, scenario=dataclasses.replace(few.scenario, slo=Slo(max_fraction_503=4 / n)))
+        said = promise(strict)
+        assert (said.tone, said.answer) == ("fail", "No")
+        assert "5 in other ways" in " ".join(said.sentences)
+        assert "the run has the last word" in said.sentences[-1]
+        assert "5 (" in findings(few)[0]
+        assert "failed in other ways" in findings(few)[0]
+
+
+def test_504s_of_a_run_count_against_the_promise(passing: RunReport) -> None:
+    late = ended_as(passing, Outcome.STATUS_504, 40)
+    n = late.failures.answered
+    half = dataclasses.replace(late.scenario, slo=Slo(max_fraction_503=0.5, p99_latency_s=30.0))
+    said = promise(dataclasses.replace(late, scenario=half))
+    assert said.answer == "No, not in this run"  # more than 1 % timed out
+    assert "With its 40 504s as slower than any answer the p99 is among these." in said.sentences
+    for slo, answer in (
+        (Slo(max_fraction_503=0.5), "Yes, in this run"),
+        (Slo(max_fraction_503=0.5, max_fraction_504=39 / n), "No, not in this run"),
+        (Slo(max_fraction_503=0.5, max_fraction_504=40 / n), "Yes, in this run"),
+        (Slo(max_fraction_503=0.5, ignores_504=True), "Yes, in this run"),
+        (Slo(max_fraction_failed=late.failures.n_failed / n - 1e-9), "No, not in this run"),
+    ):
+        held = promise(dataclasses.replace(late, scenario=dataclasses.replace(late.scenario, slo=slo)))
+        assert held.answer == answer, slo
+    assert "; 40 (" in findings(late)[0]
+    assert "got HTTP 504" in findings(late)[0]
+    figures = {row.label: row for row in tables.key_figures(late)}
+    assert figures["failed"].note == f"{late.failures.n_503} 503s, 40 504s, 0 in other ways"
+
+
+def test_a_prediction_of_504s_that_the_run_refutes_keeps_no_promise(passing: RunReport) -> None:
+    late = with_simulated(ended_as(passing, Outcome.STATUS_504, 40), Slo(max_fraction_503=0.01))
+    failed = dataclasses.replace(late, validation=late.validation | {"verdict": "fail"})
+    assert promise(failed).answer == "No"

@@ -1,0 +1,109 @@
+"""A promise held against what one run observed, with every way to fail that a replay sees.
+
+One run shows what can happen, not how often: of 503s and 504s the simulation says that. Of other failures (HTTP 500,
+a bad body, a timeout, a broken connection) no simulation knows anything: a run with more of them than promised has the
+last word.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from planner.model import ENDED, Outcome, RequestLog, Slo
+from planner.percent import percent
+from planner.promise import IGNORE, Failure, FailureBound, bounds_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFailures:
+    """Requests of one run that count and whose end is known, and how many of them failed."""
+
+    answered: int
+    n_503: int
+    n_504: int
+    n_failed: int
+    """Not answered 200."""
+
+    @classmethod
+    def of(cls, log: RequestLog, counted: npt.NDArray[np.bool_]) -> RunFailures:
+        """counted: which requests count, shape (n,)."""
+        counts = np.bincount(log.outcome[counted], minlength=len(Outcome))
+        answered = int(counts[list(ENDED)].sum())
+        return cls(
+            answered=answered,
+            n_503=int(counts[Outcome.STATUS_503]),
+            n_504=int(counts[Outcome.STATUS_504]),
+            n_failed=answered - int(counts[Outcome.OK]),
+        )
+
+    @property
+    def n_other(self) -> int:
+        """Failed in a way that no simulation knows."""
+        return self.n_failed - self.n_503 - self.n_504
+
+    def fraction(self, n: float) -> float | None:
+        return n / self.answered if self.answered else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunPromise:
+    """kept: in this run; None where nothing was answered. sentences: one for each bound that has something to say.
+
+    broken_unpredicted: failures that no simulation predicts are more than promised.
+    """
+
+    kept: bool | None
+    broken_unpredicted: bool
+    sentences: tuple[str, ...]
+
+
+def hold(slo: Slo, seen: RunFailures, *, predicts_504: bool = True) -> RunPromise:
+    """The bounds on failed requests. predicts_504: False where the run has refuted what was predicted of them."""
+    if not seen.answered:
+        return RunPromise(kept=None, broken_unpredicted=False, sentences=())
+    n_504 = seen.n_504 if predicts_504 else 0
+    kept, unpredicted, sentences = True, False, []
+    for bound in bounds_of(slo):
+        most = bound.largest * seen.answered
+        hits = bound.hits(float(seen.n_503), float(seen.n_504), float(seen.n_failed))
+        predicted = bound.hits(float(seen.n_503), float(n_504), float(seen.n_503 + n_504))
+        if hits > most:
+            kept = False
+            unpredicted |= predicted <= most or hits - predicted > most
+        if hits or not bound.is_implied:
+            sentences.append(_sentence(bound, seen, hits))
+    return RunPromise(kept=kept, broken_unpredicted=unpredicted, sentences=tuple(sentences))
+
+
+def _sentence(bound: FailureBound, seen: RunFailures, hits: float) -> str:
+    share, most = percent(hits / seen.answered), percent(bound.largest)
+    what = {
+        Failure.STATUS_503: "got 503",
+        Failure.STATUS_504: "got 504",
+        Failure.ANY: f"failed ({_kinds(seen)})",
+        Failure.NOT_503: f"failed otherwise than by 503 ({_kinds(seen, of_503=False)})",
+        Failure.NEITHER: f"failed otherwise than by 503 and 504 ({seen.n_other} of {seen.answered})",
+    }[bound.failure]
+    promised = f"promised are at most {most}"
+    if bound.is_implied:
+        promised = f"the promise does not bound these, so they are held to its {most} for 503s"
+        promised += f" ({IGNORE.replace('them', '504s')})" if bound.failure is Failure.NOT_503 and seen.n_504 else ""
+    return f"In this run {share} of the requests {what}; {promised}."
+
+
+def _kinds(seen: RunFailures, *, of_503: bool = True) -> str:
+    counts = [(seen.n_503 if of_503 else 0, "503s"), (seen.n_504, "504s"), (seen.n_other, "in other ways")]
+    return ", ".join(f"{n} {name}" for n, name in counts if n) or "none"
+
+
+def p99_with_504_s(latency_s: npt.NDArray[np.float64], n_504: int) -> float | None:
+    """The p99 of 200 answers and 504s, a 504 taking for ever: infinite where it lies among these, None without any."""
+    n = len(latency_s) + n_504
+    if n == 0:
+        return None
+    rank = math.ceil(0.99 * n - 1e-9)
+    return float(np.sort(latency_s)[rank - 1]) if rank <= len(latency_s) else math.inf
