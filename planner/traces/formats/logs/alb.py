@@ -13,12 +13,10 @@ from __future__ import annotations
 
 import math
 import re
-from pathlib import Path
 
-from planner.traces.formats.format import Format, ReadOptions, Sample
-from planner.traces.formats.logs.lines import Entry, LogForm, holds, read_lines
+from planner.traces.formats.logs.lines import Entry, LogForm, log_format
 from planner.traces.formats.logs.stamps import iso_moment, request_line, seconds
-from planner.traces.records import Recorded, Stamps
+from planner.traces.records import Stamps
 
 _TIME = rb"(\d{4}-\d\d-\d\dT[0-9:.]{8,18}Z)"
 _LINE = re.compile(
@@ -53,16 +51,8 @@ _FORM = LogForm(
     service_time_of="target_processing_time",
 )
 
-
-def _recognises(sample: Sample) -> bool:
-    return holds(sample, parse)
-
-
-def _read(path: Path, options: ReadOptions) -> Recorded:
-    return read_lines(path, _FORM)
-
-
-FORMAT = Format(
+FORMAT = log_format(
+    _FORM,
     name="aws_alb",
     title="AWS Application and Classic Load Balancer",
     sample="https 2026-11-22T10:00:00.054352Z app/my-lb/50dc 10.1.1.1:2817 10.0.0.1:80 0.000 0.054 0.000 200 200 34 "
@@ -72,7 +62,4 @@ FORMAT = Format(
     taken="request_creation_time, method, path, status, user agent, the three processing times; "
     "target_processing_time as service time",
     left="addresses, sizes, TLS, ids, rule, actions",
-    stamps=Stamps.START,
-    recognises=_recognises,
-    read=_read,
 )

@@ -12,12 +12,10 @@ gunicorn.access is the same request again, and is left out.
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
-from planner.traces.formats.format import Format, ReadOptions, Sample
-from planner.traces.formats.logs.lines import Entry, LogForm, holds, read_lines
+from planner.traces.formats.logs.lines import Entry, LogForm, log_format
 from planner.traces.formats.logs.stamps import iso_moment, path_of, seconds
-from planner.traces.records import Recorded, Stamps
+from planner.traces.records import Stamps
 
 _LINE = re.compile(
     rb"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}) [A-Z] \[\d+\] azmlinfsrv - ([A-Z]{1,20}) (\S{1,8000}) (\d{3}) "
@@ -41,22 +39,11 @@ def _is_other(line: bytes) -> bool:
 
 _FORM = LogForm(name="log of the scoring server", parse=parse, stamps=Stamps.END, is_other=_is_other)
 
-
-def _recognises(sample: Sample) -> bool:
-    return holds(sample, parse)
-
-
-def _read(path: Path, options: ReadOptions) -> Recorded:
-    return read_lines(path, _FORM)
-
-
-FORMAT = Format(
+FORMAT = log_format(
+    _FORM,
     name="azmlinfsrv",
     title="Log of Azure ML's scoring server (`az ml online-deployment get-logs`)",
     sample="2026-11-22 10:00:21,128 I [119] azmlinfsrv - POST /score 200 305.413ms 1121",
     taken="time, method, path, status, service time",
     left="size; every other line, also those of gunicorn.access, which are the same requests",
-    stamps=Stamps.END,
-    recognises=_recognises,
-    read=_read,
 )

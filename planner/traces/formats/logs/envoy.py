@@ -10,12 +10,10 @@ the whole request in milliseconds; X-ENVOY-UPSTREAM-SERVICE-TIME is the upstream
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
-from planner.traces.formats.format import Format, ReadOptions, Sample
-from planner.traces.formats.logs.lines import Entry, LogForm, holds, read_lines
+from planner.traces.formats.logs.lines import Entry, LogForm, log_format
 from planner.traces.formats.logs.stamps import iso_moment, request_line, seconds
-from planner.traces.records import Recorded, Stamps
+from planner.traces.records import Stamps
 
 _LINE = re.compile(
     rb'\[(\d{4}-[^\]\s]{15,40})\] "([^"\n]*)" (\d{1,3}) (\S+)(?: [^"\n]{1,500}? (?:"[^"\n]*"|-))? '
@@ -41,23 +39,12 @@ _FORM = LogForm(
     service_time_of="x-envoy-upstream-service-time (or the duration, where no line has it)",
 )
 
-
-def _recognises(sample: Sample) -> bool:
-    return holds(sample, parse)
-
-
-def _read(path: Path, options: ReadOptions) -> Recorded:
-    return read_lines(path, _FORM)
-
-
-FORMAT = Format(
+FORMAT = log_format(
+    _FORM,
     name="envoy",
     title="Envoy and Istio, text",
     sample='[2026-11-22T10:00:00.054Z] "POST /score HTTP/1.1" 200 - 34 366 31 30 "10.0.0.9" "curl/8.0" "4f0c" '
     '"host.example" "10.0.0.5:5001"',
     taken="time, method, path, status, user agent, duration; x-envoy-upstream-service-time as service time",
     left="response flags, sizes, addresses, ids",
-    stamps=Stamps.START,
-    recognises=_recognises,
-    read=_read,
 )

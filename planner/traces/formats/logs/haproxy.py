@@ -13,12 +13,10 @@ answered.
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
-from planner.traces.formats.format import Format, ReadOptions, Sample
-from planner.traces.formats.logs.lines import NOT_SAID, Entry, LogForm, holds, read_lines
+from planner.traces.formats.logs.lines import NOT_SAID, Entry, LogForm, log_format
 from planner.traces.formats.logs.stamps import clf_moment, request_line, seconds
-from planner.traces.records import Recorded, Stamps
+from planner.traces.records import Stamps
 
 _LINE = re.compile(
     rb" \[(\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d\.\d{3})\] \S+ [^\s/]+/\S+ "
@@ -47,23 +45,12 @@ _FORM = LogForm(
     name="HTTP log format of HAProxy", parse=parse, stamps=Stamps.START, service_time_of="Ta - TR - Tw of the line"
 )
 
-
-def _recognises(sample: Sample) -> bool:
-    return holds(sample, parse)
-
-
-def _read(path: Path, options: ReadOptions) -> Recorded:
-    return read_lines(path, _FORM)
-
-
-FORMAT = Format(
+FORMAT = log_format(
+    _FORM,
     name="haproxy",
     title="HAProxy, `option httplog`",
     sample="Feb  6 12:14:14 host haproxy[14389]: 10.0.1.2:33317 [06/Feb/2009:12:14:14.655] http-in static/srv1 "
     '10/0/30/69/109 200 2750 - - ---- 1/1/1/1/0 0/0 "POST /score HTTP/1.1"',
     taken="time, method, path, status, timers; Ta - TR - Tw as service time",
     left="addresses, names, size, cookies, captured headers, connection counts; the zone, which the line does not say",
-    stamps=Stamps.START,
-    recognises=_recognises,
-    read=_read,
 )

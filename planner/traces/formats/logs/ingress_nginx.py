@@ -11,13 +11,11 @@ upstreams has lists; the last upstream is the one that answered. `-` is a reques
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
-from planner.traces.formats.format import Format, ReadOptions, Sample
 from planner.traces.formats.logs import common_log
-from planner.traces.formats.logs.lines import Entry, LogForm, holds, read_lines
+from planner.traces.formats.logs.lines import Entry, LogForm, log_format
 from planner.traces.formats.logs.stamps import last_of_list, seconds
-from planner.traces.records import Recorded, Stamps
+from planner.traces.records import Stamps
 
 _LIST = rb"[^\s,]++(?:(?:, | : )[^\s,]++)*+"
 _REST = re.compile(
@@ -46,22 +44,13 @@ def _is_its_own(line: bytes) -> Entry | None:
     return parse(line) if found and _REST.fullmatch(found[5]) else None
 
 
-def _recognises(sample: Sample) -> bool:
-    return holds(sample, _is_its_own)
-
-
-def _read(path: Path, options: ReadOptions) -> Recorded:
-    return read_lines(path, _FORM)
-
-
-FORMAT = Format(
+FORMAT = log_format(
+    _FORM,
     name="ingress_nginx",
     title="Access log of ingress-nginx",
     sample='10.0.0.1 - - [22/Nov/2026:10:00:03 +0000] "POST /score HTTP/1.1" 200 59 "-" "curl/8.0" 89 2.356 '
     "[ml-blue-5001] [] 10.244.1.5:5001 59 2.350 200 4f0c",
     taken="time, method, path, status, user agent, request_time; upstream_response_time as service time",
     left="address, user, sizes, referer, upstream, request id",
-    stamps=Stamps.END,
-    recognises=_recognises,
-    read=_read,
+    own=_is_its_own,
 )

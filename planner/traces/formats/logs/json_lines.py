@@ -17,12 +17,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from functools import partial
-from pathlib import Path
 from typing import Any
 
-from planner.traces.formats.format import Format, ReadOptions, Sample
-from planner.traces.formats.logs.lines import NOT_SAID, Entry, LogForm, Parse, holds, read_lines
+from planner.traces.formats.format import Format
+from planner.traces.formats.logs.lines import NOT_SAID, Entry, LogForm, Parse, log_format, no_other
 from planner.traces.formats.logs.stamps import (
     Moment,
     clf_moment,
@@ -33,7 +31,7 @@ from planner.traces.formats.logs.stamps import (
     request_line,
     seconds,
 )
-from planner.traces.records import Recorded, Stamps
+from planner.traces.records import Stamps
 
 _TIMES = ("time_local", "time_iso8601", "time", "timestamp", "@timestamp", "msec", "time_msec", "time_epoch", "ts")
 _METHODS = ("request_method", "method", "requestMethod", "http_method", "verb")
@@ -144,10 +142,6 @@ def _of_nginx(line: bytes) -> Entry | None:
     return Entry(*moment, method, path, _status(_first(held, _STATUSES)), _first(held, _AGENTS), duration_s, upstream_s)
 
 
-def _no_other(line: bytes) -> bool:
-    return False
-
-
 def _of_caddy_itself(line: bytes) -> bool:
     """Caddy's other messages have the same form: `"logger":"tls"`."""
     return b'"logger":"' in line and b'"logger":"http.log.access' not in line
@@ -161,27 +155,11 @@ def _format(
     stamps: Stamps,
     taken: str,
     service_time_of: str,
-    is_other: Callable[[bytes], bool] = _no_other,
+    is_other: Callable[[bytes], bool] = no_other,
 ) -> Format:
     form = LogForm(name=title, parse=parse, stamps=stamps, is_other=is_other, service_time_of=service_time_of)
-    return Format(
-        name=name,
-        title=title,
-        sample=sample,
-        taken=f"time, method, path, status, user agent, {taken}",
-        left="other keys",
-        stamps=stamps,
-        recognises=partial(_recognises, parse),
-        read=partial(_read, form),
-    )
-
-
-def _recognises(parse: Parse, sample: Sample) -> bool:
-    return holds(sample, parse)
-
-
-def _read(form: LogForm, path: Path, options: ReadOptions) -> Recorded:
-    return read_lines(path, form)
+    taken = f"time, method, path, status, user agent, {taken}"
+    return log_format(form, name=name, title=title, sample=sample, taken=taken, left="other keys")
 
 
 ENVOY = _format(

@@ -18,9 +18,9 @@ from planner.errors import InputError
 from planner.model import FloatArray
 from planner.reading import opened, reading
 from planner.traces.choosing import cut_text
-from planner.traces.formats.format import Sample
+from planner.traces.formats.format import Format, ReadOptions, Sample
 from planner.traces.formats.logs.wrappers import unwrapping
-from planner.traces.records import Categories, Requests, Skipped, Stamps
+from planner.traces.records import Categories, Recorded, Requests, Skipped, Stamps
 
 LONGEST_LINE = 65_536
 """Bytes. Servers refuse requests that could fill more."""
@@ -54,7 +54,8 @@ new_entry: Callable[[type[Entry], tuple[object, ...]], Entry] = tuple.__new__
 Parse = Callable[[bytes], Entry | None]
 
 
-def _no_other(line: bytes) -> bool:
+def no_other(line: bytes) -> bool:
+    """For logs in which only requests belong."""
     return False
 
 
@@ -69,7 +70,7 @@ class LogForm:
     name: str
     parse: Parse
     stamps: Stamps | None
-    is_other: Callable[[bytes], bool] = _no_other
+    is_other: Callable[[bytes], bool] = no_other
     service_time_of: str = ""
 
 
@@ -92,6 +93,26 @@ def read_lines(path: Path, form: LogForm) -> Requests:
             pass
     reader.check(path)
     return reader.requests()
+
+
+def log_format(
+    form: LogForm, *, name: str, title: str, sample: str, taken: str, left: str, own: Parse | None = None
+) -> Format:
+    """The format of the logs that `form` reads; own: what its own lines alone pass, where `form` takes others too."""
+    return Format(
+        name=name,
+        title=title,
+        sample=sample,
+        taken=taken,
+        left=left,
+        stamps=form.stamps,
+        recognises=partial(holds, parse=own or form.parse),
+        read=partial(_read, form),
+    )
+
+
+def _read(form: LogForm, path: Path, options: ReadOptions) -> Recorded:
+    return read_lines(path, form)
 
 
 _OF_SERVERS = re.compile(

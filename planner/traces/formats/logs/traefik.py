@@ -9,13 +9,11 @@ the end are the whole request (`CommonLogFormatter` in traefik's pkg/middlewares
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
-from planner.traces.formats.format import Format, ReadOptions, Sample
 from planner.traces.formats.logs import common_log
-from planner.traces.formats.logs.lines import NOT_SAID, Entry, LogForm, holds, read_lines
+from planner.traces.formats.logs.lines import NOT_SAID, Entry, LogForm, log_format
 from planner.traces.formats.logs.stamps import seconds
-from planner.traces.records import Recorded, Stamps
+from planner.traces.records import Stamps
 
 _REST = re.compile(rb' (?:\d+|-) (?:"[^"]*"|-) (?:"[^"]*"|-) (\d+)ms\s*')
 
@@ -38,23 +36,13 @@ _FORM = LogForm(
     name="log format of Traefik", parse=parse, stamps=Stamps.START, service_time_of="the duration of the whole request"
 )
 
-
-def _recognises(sample: Sample) -> bool:
-    return holds(sample, _is_its_own)
-
-
-def _read(path: Path, options: ReadOptions) -> Recorded:
-    return read_lines(path, _FORM)
-
-
-FORMAT = Format(
+FORMAT = log_format(
+    _FORM,
     name="traefik",
     title="Access log of Traefik",
     sample='10.0.0.1 - - [22/Nov/2026:10:00:03 +0000] "POST /score HTTP/1.1" 200 59 "-" "curl/8.0" 12 "ml@docker" '
     '"http://10.0.0.5:5001" 123ms',
     taken="time, method, path, status, user agent, duration",
     left="address, user, size, referer, router, server",
-    stamps=Stamps.START,
-    recognises=_recognises,
-    read=_read,
+    own=_is_its_own,
 )
