@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,6 +34,24 @@ class Finding:
     @property
     def azure(self) -> str:
         return WORDS[self.cause].azure
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One of several troubles of a cause, known by words of the cluster's, with its own next step."""
+
+    name: str
+    words: re.Pattern[str]
+    step: str = ""
+
+
+OTHER = Kind("other", re.compile(""))
+"""None of those that are known: what the cause's own words say is to be done."""
+
+
+def kind_of(kinds: Iterable[Kind], said: str) -> Kind:
+    """The first that fits, else OTHER."""
+    return next((kind for kind in kinds if kind.words.search(said)), OTHER)
 
 
 def joined(findings: Iterable[Finding]) -> list[Finding]:

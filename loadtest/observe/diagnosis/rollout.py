@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from loadtest.observe.diagnosis.findings import Finding
+from loadtest.observe.diagnosis.findings import OTHER, Finding, Kind, kind_of
 from loadtest.observe.diagnosis.reading import condition, name_of, one_line, part, text, whole
 from loadtest.observe.diagnosis.snapshot import Snapshot
 from loadtest.observe.diagnosis.waits import are_missing, live_pods, missing_findings, state_of, wanted_replicas
@@ -14,35 +14,35 @@ from loadtest.observe.diagnosis.words import Cause
 MOST_STATES = 3
 
 _RULES = (
-    (
-        re.compile(r"failed calling webhook"),
+    Kind(
         "webhook_fails",
+        re.compile(r"failed calling webhook"),
         "The admission webhook that the evidence names does not answer, and nothing is admitted without it: look at "
         "its Service and pods (`kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations`).",
     ),
-    (
-        re.compile(r"admission webhook .* denied the request|denied request: |denied by azurepolicy|azurepolicy-"),
+    Kind(
         "policy_denies",
+        re.compile(r"admission webhook .* denied the request|denied request: |denied by azurepolicy|azurepolicy-"),
         "Meet the policy that the evidence names (on AKS often Azure Policy), or ask whoever owns it for an exemption.",
     ),
-    (
-        re.compile(r"violates PodSecurity"),
+    Kind(
         "pod_security",
+        re.compile(r"violates PodSecurity"),
         "Meet the namespace's Pod Security level in the pod's securityContext, or lower the level (the namespace's "
         "label pod-security.kubernetes.io/enforce).",
     ),
-    (
-        re.compile(r"serviceaccount .* not found|error looking up service account"),
+    Kind(
         "service_account",
+        re.compile(r"serviceaccount .* not found|error looking up service account"),
         "Create the ServiceAccount that the evidence names, or take it out of the deployment.",
     ),
-    (
-        re.compile(r"(maximum|minimum) \S+ usage per|LimitRange"),
+    Kind(
         "limit_range",
+        re.compile(r"(maximum|minimum) \S+ usage per|LimitRange"),
         "Bring the requests and limits within the namespace's LimitRange, or change it.",
     ),
 )
-"""(words of the API server, what that is, what to do)."""
+"""Which rule refuses a pod, by the API server's words."""
 
 
 def creation_findings(snapshot: Snapshot) -> Iterator[Finding]:
@@ -57,9 +57,9 @@ def creation_findings(snapshot: Snapshot) -> Iterator[Finding]:
         is_quota = "exceeded quota" in message or "must specify" in message
         cause = Cause.QUOTA_EXCEEDED if is_quota else Cause.CREATION_REFUSED
         numbers = {k: found[1] for k in ("requested", "used", "limited") if (found := _amounts(k).search(message))}
-        rule, step = (None, "") if is_quota else _rule(message)
-        measured = numbers | ({"rule": rule} if rule else {})
-        yield Finding(cause=cause, pods=(), evidence=(_without_pod(message),), measured=measured, step=step)
+        rule = OTHER if is_quota else kind_of(_RULES, message)
+        measured = numbers | ({} if rule is OTHER else {"rule": rule.name})
+        yield Finding(cause=cause, pods=(), evidence=(_without_pod(message),), measured=measured, step=rule.step)
         return
 
 
@@ -99,10 +99,6 @@ def unexplained_findings(snapshot: Snapshot) -> Iterator[Finding]:
         )
     else:
         yield from missing_findings(snapshot, wanted, len(living))
-
-
-def _rule(message: str) -> tuple[str | None, str]:
-    return next(((rule, step) for words, rule, step in _RULES if words.search(message)), (None, ""))
 
 
 def _amounts(kind: str) -> re.Pattern[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from loadtest.observe.diagnosis.findings import Finding
+from loadtest.observe.diagnosis.findings import Finding, Kind, kind_of
 from loadtest.observe.diagnosis.reading import (
     Json,
     count,
@@ -33,25 +33,25 @@ _MISSING = re.compile(
     r"not found|references non-existent|does not exist|doesn't exist|mount error\(2\)|no such file or directory", re.I
 )
 _KINDS = (
-    (
+    Kind(
         "access",
         re.compile(
             r"permission denied|mount error\(13\)|Authorization\w*(Failure|Mismatch)|\b403\b|access denied", re.I
         ),
         "The storage refuses access: check the account's key or role assignment, and its firewall as the node sees it.",
     ),
-    (
+    Kind(
         "in_use",
         re.compile(r"Multi-Attach|already (exclusively )?attached|already used by pod|being detached", re.I),
         "The disk is attached to another node, and only one may have it: wait for the other pod to end, use a "
         "Deployment with strategy Recreate, or a volume that several nodes may mount (Azure Files).",
     ),
-    (
+    Kind(
         "attachment_limit",
         re.compile(r"attachment limit|maximum number of data disks|exceed max volume count", re.I),
         "The node takes no further disk: use nodes that take more, or fewer volumes.",
     ),
-    (
+    Kind(
         "network",
         re.compile(
             r"mount error\(11\d\)|operation now in progress|timed out|timeout|no route to host|could not resolve"
@@ -62,7 +62,7 @@ _KINDS = (
         "endpoint and firewall.",
     ),
 )
-"""(kind, words of the kubelet, of mount(8) and of Azure's drivers, what to do); mount errors are Linux' errno."""
+"""By words of the kubelet, of mount(8) and of Azure's drivers; mount errors are Linux' errno."""
 
 
 def volume_findings(snapshot: Snapshot, pod: Json) -> Iterator[Finding]:
@@ -74,13 +74,13 @@ def volume_findings(snapshot: Snapshot, pod: Json) -> Iterator[Finding]:
     if _MISSING.search(message):
         yield Finding(cause=Cause.CONFIGURATION_MISSING, pods=(name_of(pod),), evidence=(first,))
         return
-    kind, step = next(((kind, step) for kind, words, step in _KINDS if words.search(message)), ("other", ""))
+    kind = kind_of(_KINDS, message)
     yield Finding(
         cause=Cause.VOLUME_FAILS,
         pods=(name_of(pod),),
         evidence=(first, f"failures so far: {count(failed)}"),
-        measured={"kind": kind, "failures": count(failed)},
-        step=step,
+        measured={"kind": kind.name, "failures": count(failed)},
+        step=kind.step,
     )
 
 
