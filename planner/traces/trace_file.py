@@ -14,11 +14,13 @@ from planner.errors import InputError
 from planner.model import FloatArray
 from planner.reading import ending, reading
 from planner.traces.choosing import Wanted, choose
-from planner.traces.columns import read_columns, seconds_taken
+from planner.traces.columns import seconds_taken
 from planner.traces.formats import BY_NAME, recognise
 from planner.traces.formats.format import Format, ReadOptions
 from planner.traces.playing import Trace
 from planner.traces.records import Counts, Rates, Recorded, Requests, Skipped, Stamps
+from planner.traces.tables.names import shown
+from planner.traces.tables.opening import table_of
 
 _LOG_ENDINGS = (".log", ".clf", ".txt")
 
@@ -126,10 +128,10 @@ def _of_counts(counts: Counts) -> Trace:
 
 def read_column(path: Path, name: str | None = None) -> FloatArray:
     """One column of times in seconds, in file order: the named one, or the only one the file has."""
-    columns = read_columns(path, [(name,)] if name else None)
-    if name is None and len(columns.found) != 1:
-        raise InputError(f"{path}: say which `column` to read: {', '.join(columns.found)}")
-    chosen = name or columns.found[0]
-    if chosen not in columns:
-        raise InputError(f"{path}: column {chosen} is missing (the header has {', '.join(columns.found)})")
-    return columns.floats(chosen, seconds_taken)
+    table = table_of(path)
+    if name is None and len(table.header) != 1:
+        raise InputError(f"{path}: say which `column` to read: {shown(table.header)}")
+    chosen = name or table.header[0]
+    if chosen not in table.header:
+        raise InputError(f"{path}: column {chosen} is missing (the header has {shown(table.header)})")
+    return table.read([chosen]).numbers(chosen, seconds_taken)
