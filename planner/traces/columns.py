@@ -19,7 +19,7 @@ ObjectArray = np.ndarray[Any, np.dtype[np.object_]]
 
 
 @dataclass(frozen=True)
-class Stamps:
+class StampColumn:
     """A column of times. stamp_s: seconds since 2020 (UTC), shape (n,); utc_offset_s: of the first row."""
 
     stamp_s: FloatArray
@@ -67,7 +67,7 @@ class Columns:
         read = number_reader(self.values[name], delimiter=self.delimiter, whole=whole)
         return self.floats(name, lambda value: check(read(value)))
 
-    def stamps(self, name: str, order: DateOrder | None = None) -> Stamps:
+    def stamps(self, name: str, order: DateOrder | None = None) -> StampColumn:
         """A column of times in the form that the column shows. order: of days and months, where no row shows it."""
         form = time_form(self.values[name], order)
         first_offset_s: list[float] = []
@@ -80,7 +80,7 @@ class Columns:
 
         stamp_s = self.floats(name, read)
         offset_s = self.offsets_s.get(name, first_offset_s[0] if first_offset_s else 0.0)
-        return Stamps(stamp_s, offset_s, f"{name} {form.note}" if form.note else "")
+        return StampColumn(stamp_s, offset_s, f"{name} {form.note}" if form.note else "")
 
     def texts(self, name: str) -> ObjectArray:
         raw = self.values[name]

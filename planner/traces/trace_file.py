@@ -18,17 +18,21 @@ from planner.traces.columns import seconds_taken
 from planner.traces.formats import BY_NAME, recognise
 from planner.traces.formats.format import Format, ReadOptions
 from planner.traces.playing import Trace
+from planner.traces.rate_trace import RateTrace, rate_trace
 from planner.traces.records import Counts, Rates, Recorded, Requests, Skipped, Stamps
 from planner.traces.tables.names import shown
 from planner.traces.tables.opening import table_of
+from planner.traces.tables.time_forms import DateOrder
 
 _LOG_ENDINGS = (".log", ".clf", ".txt")
 
 
-def read_recorded(path: Path, *, form: str | None = None, bin_s: float | None = None) -> Recorded:
+def read_recorded(
+    path: Path, *, form: str | None = None, bin_s: float | None = None, dates: DateOrder | None = None
+) -> Recorded:
     """What a file holds. form: the name of its format, where the content does not show it."""
     known = BY_NAME[form] if form is not None else recognise(path) or _by_ending(path)
-    held = known.read(path, ReadOptions(bin_s=bin_s))
+    held = known.read(path, ReadOptions(bin_s=bin_s, dates=dates))
     if bin_s is not None and isinstance(held, Requests):
         raise InputError(f"{path}: `bin` is the width of counts, and this file holds single requests")
     return held
@@ -39,24 +43,28 @@ def read_trace(
     *,
     form: str | None = None,
     bin_s: float | None = None,
+    dates: DateOrder | None = None,
     wanted: Wanted | None = None,
     stamps: Stamps | None = None,
-) -> Trace:
-    """A trace file, sorted by time, its first request (or bin) at 0.
+) -> Trace | RateTrace:
+    """A trace file, sorted by time, its first request (or bin, or step of a rate) at 0.
 
     form: the name of its format, where the content does not show it. bin_s: of counts, where the stamps do not show it.
-    wanted: which requests. stamps: what they name, where the format does not tell or the user knows better.
+    dates: the order of day and month, where no row shows it. wanted: which requests. stamps: what they name, where the
+    format does not tell or the user knows better.
     """
-    held = read_recorded(path, form=form, bin_s=bin_s)
+    held = read_recorded(path, form=form, bin_s=bin_s, dates=dates)
+    trace: Trace | RateTrace
     if isinstance(held, Requests):
         chosen, notes = choose(str(path), held, wanted or Wanted())
         trace = _of_requests(chosen, stamps or held.stamps, notes)
     elif isinstance(held, Counts):
-        _refuse_for_bins(path, wanted, stamps)
+        _refuse_for_bins(path, wanted, stamps, "counts")
         trace = _of_counts(held)
     else:
         assert isinstance(held, Rates)
-        raise InputError(f"{path}: holds rates over time, which no trace can play")
+        _refuse_for_bins(path, wanted, stamps, "rates over time")
+        trace = rate_trace(held)
     with reading(path, str(path)), path.open("rb") as file:
         return replace(trace, source=path.name, sha256=hashlib.file_digest(file, "sha256").hexdigest())
 
@@ -66,12 +74,12 @@ def _by_ending(path: Path) -> Format:
     return BY_NAME["common_log" if ending(path) in _LOG_ENDINGS else "csv"]
 
 
-def _refuse_for_bins(path: Path, wanted: Wanted | None, stamps: Stamps | None) -> None:
-    """What describes single requests means nothing for a file of bins."""
+def _refuse_for_bins(path: Path, wanted: Wanted | None, stamps: Stamps | None, held: str) -> None:
+    """What describes single requests means nothing for a file of counts or rates."""
     if wanted is not None and wanted != Wanted():
-        raise InputError(f"{path}: holds counts, so `path`, `method` and `status` can choose none of its requests")
+        raise InputError(f"{path}: holds {held}, so `path`, `method` and `status` can choose none of its requests")
     if stamps is Stamps.END:
-        raise InputError(f"{path}: holds counts, whose stamps are the start of their bin (`stamps: start`)")
+        raise InputError(f"{path}: holds {held}, whose stamps are no end of a request (`stamps: start`)")
 
 
 def _of_requests(requests: Requests, stamps: Stamps | None, notes: tuple[str, ...]) -> Trace:
@@ -123,6 +131,7 @@ def _of_counts(counts: Counts) -> Trace:
         bin_s=counts.bin_s,
         is_derived=counts.is_derived,
         clock=None if counts.utc_offset_s is None else Clock(counts.first_s, counts.utc_offset_s),
+        notes=counts.notes,
     )
 
 

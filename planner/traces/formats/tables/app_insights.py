@@ -11,7 +11,7 @@ from planner.errors import InputError
 from planner.traces.categories import categories
 from planner.traces.columns import Columns, milliseconds_taken, whole_count
 from planner.traces.formats.format import ReadOptions
-from planner.traces.formats.logs.common_log import path_of
+from planner.traces.formats.logs.stamps import path_of
 from planner.traces.formats.tables.csv_format import csv_format, has
 from planner.traces.records import Recorded, Requests, Stamps
 from planner.traces.series import is_blank
@@ -52,7 +52,6 @@ def recorded(table: Table, options: ReadOptions) -> Recorded:
         utc_offset_s=stamps.utc_offset_s,
         stamps=Stamps.START,
         duration_s=duration_s,
-        service_time_s=duration_s,
         service_time_of="the duration in the application, with any wait in it",
         method=categories(methods),
         path=categories(paths),

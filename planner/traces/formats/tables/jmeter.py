@@ -6,7 +6,7 @@ from planner.errors import InputError
 from planner.traces.categories import categories
 from planner.traces.columns import Columns, milliseconds_taken
 from planner.traces.formats.format import ReadOptions
-from planner.traces.formats.logs.common_log import path_of
+from planner.traces.formats.logs.stamps import path_of
 from planner.traces.formats.tables.csv_format import csv_format, has
 from planner.traces.records import Recorded, Requests, Stamps
 from planner.traces.tables.csv_table import TableStart
@@ -37,7 +37,6 @@ def recorded(table: Table, options: ReadOptions) -> Recorded:
         utc_offset_s=stamps.utc_offset_s,
         stamps=Stamps.START,
         duration_s=elapsed_s,
-        service_time_s=elapsed_s,
         service_time_of="what JMeter waited for the answer, queueing and network in it",
         path=categories([_path(str(at), str(text)) for at, text in zip(urls, labels, strict=True)]),
         status=categories([str(value) for value in columns.values[code]]) if code else None,

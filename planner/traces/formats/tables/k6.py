@@ -18,7 +18,7 @@ from planner.reading import opened, reading
 from planner.traces.categories import categories
 from planner.traces.columns import Columns, milliseconds_taken
 from planner.traces.formats.format import Format, ReadOptions, Sample
-from planner.traces.formats.logs.common_log import path_of
+from planner.traces.formats.logs.stamps import path_of
 from planner.traces.formats.tables.csv_format import csv_format, has
 from planner.traces.records import Recorded, Requests, Stamps
 from planner.traces.tables.csv_table import TableStart
@@ -78,7 +78,6 @@ def _requests(path: Path, points: Iterable[_Point], options: ReadOptions) -> Req
         resolution_s=1.0 if is_whole else 0.0,
         stamps=Stamps.END,
         duration_s=duration_s if known else None,
-        service_time_s=duration_s if known else None,
         service_time_of="what k6 waited for the answer, queueing and network in it",
         method=categories([point.method for point in chosen]),
         path=categories([path_of(point.url.encode()).decode("utf-8", "replace") for point in chosen]),

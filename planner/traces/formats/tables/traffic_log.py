@@ -15,7 +15,7 @@ from planner.errors import InputError
 from planner.traces.categories import categories
 from planner.traces.columns import milliseconds_taken
 from planner.traces.formats.format import ReadOptions
-from planner.traces.formats.logs.common_log import path_of
+from planner.traces.formats.logs.stamps import path_of
 from planner.traces.formats.tables.csv_format import csv_format, has
 from planner.traces.records import Recorded, Requests, Stamps
 from planner.traces.series import is_blank
