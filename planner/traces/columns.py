@@ -143,4 +143,4 @@ def milliseconds_taken(value: Any) -> float:
 
 def _shown(value: Any) -> str:
     text = "".join(c if c.isprintable() else "?" for c in " ".join(str(value)[:200].split()))
-    return text if len(text) <= 40 else text[:37] + "..."
+    return (text or "(blank)") if len(text) <= 40 else text[:37] + "..."

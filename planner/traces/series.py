@@ -17,6 +17,11 @@ def is_blank(value: object) -> bool:
     return value is None or str(value).strip().casefold() in ("", "null", "none", "nan", "n/a", "-", "undefined")
 
 
+def rows_are(n: int) -> str:
+    """1 row is, 3 rows are"""
+    return "1 row is" if n == 1 else f"{n:,} rows are"
+
+
 def without_totals(columns: Columns, time_name: str) -> tuple[Columns, tuple[str, ...]]:
     """Without rows at the end that sum the others up, and a note about them."""
     times = columns.values[time_name]
@@ -26,8 +31,7 @@ def without_totals(columns: Columns, time_name: str) -> tuple[Columns, tuple[str
     if last == len(times):
         return columns, ()
     words = ", ".join(str(time).strip() for time in times[last : last + 4])
-    rows = "row is" if len(times) - last == 1 else f"{len(times) - last} rows are"
-    return columns.rows(range(last)), (f"the last {rows} no time ({words}), left out",)
+    return columns.rows(range(last)), (f"{rows_are(len(times) - last)} no time at the end ({words}), left out",)
 
 
 def without_blank_ends(columns: Columns, name: str, what: str) -> tuple[Columns, tuple[str, ...]]:
@@ -40,7 +44,6 @@ def without_blank_ends(columns: Columns, name: str, what: str) -> tuple[Columns,
     first, last = blank.index(False), len(blank) - blank[::-1].index(False)
     if True in blank[first:last]:
         i = blank.index(True, first)
-        raise columns.refused(i, name, f"is blank: {what} that is not known is not 0, so write 0 or the number")
-    left = len(blank) - (last - first)
-    rows = "1 row at an end is" if left == 1 else f"{left} rows at the ends are"
-    return columns.rows(range(first, last)), (f"{rows} blank in the column {name}, left out",)
+        raise columns.refused(i, name, f"is not known, which is not 0: write 0 or {what}")
+    left = rows_are(len(blank) - (last - first))
+    return columns.rows(range(first, last)), (f"{left} blank in the column {name} at an end, left out",)

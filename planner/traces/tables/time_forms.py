@@ -189,11 +189,10 @@ def _in_order(value: Any, order: DateOrder) -> Moment:
     if len(found["c"]) != 4:
         raise ValueError("must have a year of four digits, for example 22/11/2026 10:00")
     day, month = (found["a"], found["b"]) if order is DateOrder.DAY_FIRST else (found["b"], found["a"])
-    try:
-        return _clocked(found, int(found["c"]), int(month), int(day))
-    except ValueError:
+    if int(month) > 12:
         word = order.value.replace("_", " ")
-        raise ValueError(f"is no date with the {word}, which is the order of another row or of `dates`") from None
+        raise ValueError(f"is no date with the {word}, which is the order of another row or of `dates`")
+    return _clocked(found, int(found["c"]), int(month), int(day))
 
 
 def _with_two_readings(value: Any) -> Moment:

@@ -14,7 +14,7 @@ from planner.traces.formats.format import ReadOptions
 from planner.traces.formats.logs.stamps import path_of
 from planner.traces.formats.tables.csv_format import csv_format, has
 from planner.traces.records import Recorded, Requests, Stamps
-from planner.traces.series import is_blank
+from planner.traces.series import is_blank, rows_are
 from planner.traces.tables.csv_table import TableStart
 from planner.traces.tables.table import Table
 
@@ -67,7 +67,7 @@ def _requests_only(columns: Columns, kind: str | None) -> tuple[Columns, tuple[s
     types = [str(value or "").strip().casefold() for value in columns.values[kind]]
     chosen = [i for i, text in enumerate(types) if text in ("", "request", "requests", "apprequests")]
     left = len(types) - len(chosen)
-    return columns.rows(chosen), (f"{left} rows are no requests (by {kind}), left out",) if left else ()
+    return columns.rows(chosen), (f"{rows_are(left)} no request (by {kind}), left out",) if left else ()
 
 
 def _refuse_samples(columns: Columns, items: str | None) -> None:

@@ -9,6 +9,7 @@ from planner.traces.formats.format import ReadOptions
 from planner.traces.formats.logs.stamps import path_of
 from planner.traces.formats.tables.csv_format import csv_format, has
 from planner.traces.records import Recorded, Requests, Stamps
+from planner.traces.series import rows_are
 from planner.traces.tables.csv_table import TableStart
 from planner.traces.tables.table import Table
 
@@ -50,7 +51,7 @@ def _without_transactions(columns: Columns, message: str | None) -> tuple[Column
     texts = columns.values[message]
     chosen = [i for i, text in enumerate(texts) if not str(text).startswith("Number of samples in transaction")]
     left = len(texts) - len(chosen)
-    return columns.rows(chosen), (f"{left} rows sum up a transaction's samples, left out",) if left else ()
+    return columns.rows(chosen), (f"{rows_are(left)} the sum of a transaction's samples, left out",) if left else ()
 
 
 def _path(url: str, label: str) -> str:
