@@ -253,6 +253,10 @@ def test_prometheus_looks_back_and_adds_its_series_up(tmp_path: Path) -> None:
     counter = {"metric": {"__name__": "http_requests_total"}, "values": one["values"]}
     assert "ask for sum(rate(http_requests_total[1m]))" in refusal(written(tmp_path, prometheus(counter)))
     assert "is no matrix over time" in refusal(written(tmp_path, prometheus(one, kind="vector")))
+    gauge = {"metric": {"__name__": "up"}, "values": one["values"]}
+    assert "holds up, whose name is not that of a rate" in refusal(written(tmp_path, prometheus(gauge)))
+    rule = {"metric": {"__name__": "job:requests:rate1m"}, "values": one["values"]}
+    assert rates(written(tmp_path, prometheus(rule))).rate_rps.tolist() == [5.25, 6.25]
     unknown = {"metric": {}, "values": [[1795341600, "NaN"], [1795341660, "1"]]}
     assert "column rate = nan, must be a finite number" in refusal(written(tmp_path, prometheus(unknown)))
 
@@ -329,7 +333,7 @@ def test_jmeter(tmp_path: Path) -> None:
     rows = (
         "1795341600123,115,Score,200,OK,t 1-1,true,http://h/score?x=1\n"
         '1795341600100,215,All,200,"Number of samples in transaction : 1, number of failing ...",t 1-1,true,null\n'
-        "1795341600623,3000,/health,Non HTTP response code: java.net.SocketTimeoutException,x,t 1-2,false,null\n"
+        "1795341600623,3000,GET /health,Non HTTP response code: java.net.SocketTimeoutException,x,t 1-2,false,null\n"
     )
     path = written(tmp_path, header + rows)
     held = requests(path)

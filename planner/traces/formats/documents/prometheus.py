@@ -5,6 +5,7 @@ A rate() looks back, so a value holds for the step that ends at its stamp.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from planner.traces.records import Recorded
 from planner.traces.tables.table import of_rows
 
 HEADER = ("time", "rate")
+_NAMED_RATE = re.compile(r":|rate|rps|qps|per_s", re.IGNORECASE)
+"""In the name of a recording rule; the answer of rate() has no name."""
 
 
 def _recognises(sample: Sample) -> bool:
@@ -57,6 +60,8 @@ def _refuse_counters(path: Path, series: list[dict[str, Any]]) -> None:
         name = str(metric.get("__name__", "")) if isinstance(metric, dict) else ""
         if name.endswith(("_total", "_count", "_sum", "_bucket")):
             raise InputError(f"{path}: holds the counter {name[:60]}, no rate: ask for sum(rate({name[:60]}[1m]))")
+        if name and not _NAMED_RATE.search(name):
+            raise InputError(f"{path}: holds {name[:60]}, whose name is not that of a rate: ask for a rate(...)")
 
 
 def _values(path: Path, series: dict[str, Any]) -> Iterator[tuple[Any, float]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from planner.errors import InputError
 from planner.traces.categories import categories
 from planner.traces.columns import Columns, milliseconds_taken
@@ -33,13 +35,15 @@ def recorded(table: Table, options: ReadOptions) -> Recorded:
     elapsed_s = columns.numbers(elapsed, milliseconds_taken)
     blank = [""] * len(columns)
     labels, urls = (columns.values[name] if name else blank for name in (label, url))
+    targets = [_method_and_path(str(at), str(text)) for at, text in zip(urls, labels, strict=True)]
     return Requests(
         stamp_s=stamps.stamp_s,
         utc_offset_s=stamps.utc_offset_s,
         stamps=Stamps.START,
         duration_s=elapsed_s,
         service_time_of="what JMeter waited for the answer, queueing and network in it",
-        path=categories([_path(str(at), str(text)) for at, text in zip(urls, labels, strict=True)]),
+        method=categories([method for method, _ in targets]),
+        path=categories([path for _, path in targets]),
         status=categories([str(value) for value in columns.values[code]]) if code else None,
         notes=notes,
     )
@@ -54,11 +58,15 @@ def _without_transactions(columns: Columns, message: str | None) -> tuple[Column
     return columns.rows(chosen), (f"{rows_are(left)} the sum of a transaction's samples, left out",) if left else ()
 
 
-def _path(url: str, label: str) -> str:
-    """The path of a URL; the label where there is none."""
+def _method_and_path(url: str, label: str) -> tuple[str, str]:
+    """The path of a URL, else of a label such as `GET /score`; another label as it is."""
+    found = _REQUEST.fullmatch(label.strip())
+    method, target = (found[1], found[2]) if found else ("", label.strip())
     known = url.strip() not in ("", "null")
-    return path_of((url if known else label).strip().encode()).decode("utf-8", "replace")
+    return method, path_of((url.strip() if known else target).encode()).decode("utf-8", "replace")
 
+
+_REQUEST = re.compile(r"([A-Z]{3,7}) ([/\w]\S*)")
 
 FORMAT = csv_format(
     name="jmeter",
