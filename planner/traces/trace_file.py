@@ -59,11 +59,11 @@ def read_trace(
         chosen, notes = choose(str(path), held, wanted or Wanted())
         trace = _of_requests(chosen, stamps or held.stamps, notes)
     elif isinstance(held, Counts):
-        _refuse_for_bins(path, wanted, stamps, "counts")
+        _refuse_for_bins(path, wanted, stamps, "counts", "bin")
         trace = _of_counts(held)
     else:
         assert isinstance(held, Rates)
-        _refuse_for_bins(path, wanted, stamps, "rates over time")
+        _refuse_for_bins(path, wanted, stamps, "rates over time", "step")
         trace = rate_trace(held)
     with reading(path, str(path)), path.open("rb") as file:
         return replace(trace, source=path.name, sha256=hashlib.file_digest(file, "sha256").hexdigest())
@@ -74,12 +74,12 @@ def _by_ending(path: Path) -> Format:
     return BY_NAME["common_log" if ending(path) in _LOG_ENDINGS else "csv"]
 
 
-def _refuse_for_bins(path: Path, wanted: Wanted | None, stamps: Stamps | None, held: str) -> None:
+def _refuse_for_bins(path: Path, wanted: Wanted | None, stamps: Stamps | None, held: str, row: str) -> None:
     """What describes single requests means nothing for a file of counts or rates."""
     if wanted is not None and wanted != Wanted():
         raise InputError(f"{path}: holds {held}, so `path`, `method` and `status` can choose none of its requests")
     if stamps is Stamps.END:
-        raise InputError(f"{path}: holds {held}, whose stamps are no end of a request (`stamps: start`)")
+        raise InputError(f"{path}: holds {held}, whose stamps are the start of their {row} (`stamps: start`)")
 
 
 def _of_requests(requests: Requests, stamps: Stamps | None, notes: tuple[str, ...]) -> Trace:

@@ -19,7 +19,7 @@ from planner.traces.formats.logs import (
 )
 from planner.traces.formats.tables import app_insights, csv_file, jmeter, k6, locust_history, parquet_file, traffic_log
 
-FORMATS: tuple[Format, ...] = (
+TABLES: tuple[Format, ...] = (
     parquet_file.FORMAT,
     azure_metrics.FORMAT,
     prometheus.FORMAT,
@@ -33,6 +33,8 @@ FORMATS: tuple[Format, ...] = (
     csv_file.COUNTS,
     csv_file.RATES,
     csv_file.FORMAT,
+)
+LOGS: tuple[Format, ...] = (
     azmlinfsrv.FORMAT,
     w3c.FORMAT,
     ingress_nginx.FORMAT,
@@ -48,6 +50,7 @@ FORMATS: tuple[Format, ...] = (
     json_lines.TRAEFIK,
     json_lines.NGINX,
 )
+FORMATS = (*TABLES, *LOGS)
 """In the order in which a file is held against them: what is told apart by more comes first."""
 
 BY_NAME = {known.name: known for known in FORMATS}
