@@ -70,16 +70,8 @@ class Columns:
     def stamps(self, name: str, order: DateOrder | None = None) -> StampColumn:
         """A column of times in the form that the column shows. order: of days and months, where no row shows it."""
         form = time_form(self.values[name], order)
-        first_offset_s: list[float] = []
-
-        def read(value: Any) -> float:
-            moment = form.read(value)
-            if not first_offset_s:
-                first_offset_s.append(moment.utc_offset_s)
-            return moment.stamp_s
-
-        stamp_s = self.floats(name, read)
-        offset_s = self.offsets_s.get(name, first_offset_s[0] if first_offset_s else 0.0)
+        stamp_s = self.floats(name, lambda value: form.read(value)[0])
+        offset_s = self.offsets_s.get(name, form.read(self.values[name][0])[1] if len(stamp_s) else 0.0)
         return StampColumn(stamp_s, offset_s, f"{name} {form.note}" if form.note else "")
 
     def texts(self, name: str) -> ObjectArray:

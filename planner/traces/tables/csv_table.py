@@ -70,7 +70,7 @@ def csv_table(path: Path) -> Table:
         with reading(path, str(path)):
             return _columns(path, start, wanted)
 
-    return Table(path, start.header, read)
+    return Table(path, start.header, read, start.rows)
 
 
 def _text(path: Path) -> TextIO:

@@ -55,6 +55,8 @@ def number_reader(cells: Sequence[Any], *, delimiter: str = ",", whole: bool = F
 
 def _without_spaces(text: str) -> str:
     text = text.strip()
+    if text.isascii() and " " not in text and "'" not in text:
+        return text
     return text.translate(_SPACES) if _SPACED.fullmatch(text) else text
 
 

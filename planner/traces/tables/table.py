@@ -14,11 +14,15 @@ from planner.traces.tables import names
 
 @dataclass(frozen=True)
 class Table:
-    """path: of the file; header: its names; read: the named columns (exact names), each row of them."""
+    """path: of the file; header: its names; read: the named columns (exact names), each row of them.
+
+    first_rows: some rows, each as long as the header at most, where they are at hand.
+    """
 
     path: Path
     header: tuple[str, ...]
     read: Callable[[Sequence[str]], Columns]
+    first_rows: tuple[Sequence[Any], ...] = ()
 
     def find(self, *aliases: str) -> str | None:
         """The column with one of some names (`planner.traces.tables.names.find`). InputError where several could be."""
@@ -35,4 +39,4 @@ def of_rows(path: Path, header: Sequence[str], rows: Sequence[Sequence[Any]]) ->
         places = {name: header.index(name) for name in wanted}
         return Columns(path, tuple(header), {name: [row[i] for row in rows] for name, i in places.items()}, None)
 
-    return Table(path, tuple(header), read)
+    return Table(path, tuple(header), read, tuple(rows[:40]))

@@ -89,10 +89,8 @@ def iso_moment(value: Any) -> Moment:
     if isinstance(value, Nanoseconds):
         return Moment((value - _REFERENCE_S * 10**9) / 1e9, 0.0)
     text = str(value).strip()
-    if _COUNT.fullmatch(text):
-        raise ValueError(_bound_of_count(text))
-    if _ROUNDED.fullmatch(text):
-        raise ValueError("was rounded, as spreadsheets do with long numbers: export it anew")
+    if text[4:5] != "-":
+        _refuse_numbers(text)
     digits = text.partition(".")[2]
     fraction = digits[: len(digits) - len(digits.lstrip("0123456789"))]
     below_us = float(f"0.000000{fraction[6:]}") if len(fraction) > 6 else 0.0
@@ -102,6 +100,14 @@ def iso_moment(value: Any) -> Moment:
         moment = _with_zone_words(text)
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return _of(moment, below_us)
+
+
+def _refuse_numbers(text: str) -> None:
+    """A number is no ISO time, though Python reads 1711111600 as one of the year 1711."""
+    if _COUNT.fullmatch(text):
+        raise ValueError(_bound_of_count(text))
+    if _ROUNDED.fullmatch(text):
+        raise ValueError("was rounded, as spreadsheets do with long numbers: export it anew")
 
 
 def _with_zone_words(text: str) -> datetime:

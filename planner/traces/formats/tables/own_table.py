@@ -90,7 +90,7 @@ def recorded(table: Table, options: ReadOptions) -> Recorded:
     others = [name for name in table.header if name != time_name]
     if COUNT_COLUMN in others or table.find(*REQUEST_COLUMNS) is None:
         try:
-            found = measured_column(others, _first_row(table, others))
+            found = measured_column(others, _first_cells(table, others))
         except ValueError as bound:
             raise InputError(f"{table.path}: {bound}") from None
         if found is not None:
@@ -98,12 +98,10 @@ def recorded(table: Table, options: ReadOptions) -> Recorded:
     return _requests(table, time_name, options)
 
 
-def _first_row(table: Table, names: Sequence[str]) -> list[str]:
-    """The first cells of columns that may hold a unit; asked for only where no name tells."""
-    if any(measure(name) for name in names) or len(names) > 50 or len(set(names)) < len(names):
-        return []
-    columns = table.read(names)
-    return [str(next((cell for cell in columns.values[name] if not is_blank(cell)), "")) for name in names]
+def _first_cells(table: Table, names: Sequence[str]) -> list[str]:
+    """The first cell of each column that is not blank, among the first rows."""
+    columns = {name: [row[i] for row in table.first_rows if i < len(row)] for i, name in enumerate(table.header)}
+    return [str(next((cell for cell in columns[name] if not is_blank(cell)), "")) for name in names]
 
 
 def _requests(table: Table, time_name: str, options: ReadOptions) -> Requests:
