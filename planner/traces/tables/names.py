@@ -27,7 +27,7 @@ def find(header: Sequence[str], aliases: Iterable[str]) -> str | None:
     known = {alias.casefold() for alias in aliases}
     near = [name for name in header if plain(name) in known]
     if len(set(near)) > 1:
-        raise ValueError(f"the columns {shown(near)} could all be the {aliases[0]}: keep one")
+        raise ValueError(f"the columns {shown(near)} could each be the {aliases[0]}: keep one, or make them one")
     return near[0] if near else None
 
 

@@ -40,17 +40,23 @@ def number_reader(cells: Sequence[Any], *, delimiter: str = ",", whole: bool = F
     if not commas:
         if any(text.count(".") > 1 for text in dots):
             return _grouped(".")
-        unclear = delimiter == ";" and dots and all(_ONE_GROUP["."].fullmatch(text) for text in dots)
-        return _with_two_readings(".") if unclear else _plain
+        if not dots or delimiter != ";" or not all(_ONE_GROUP["."].fullmatch(text) for text in dots):
+            return _plain
+        return _grouped(".") if whole and not _all_thousands(dots) else _with_two_readings(".")
     decimal = any(_shows_decimal(text) for text in commas)
     thousands = any(_shows_thousands(text) for text in commas) or any(_shows_decimal_point(text) for text in dots)
     if decimal and thousands:
         return _refusing("has a comma for thousands in some rows and for fractions in others: write 1234.5")
     if decimal:
         return _grouped(".")
-    if thousands or (whole and not all(text.endswith("000") for text in commas)):
+    if thousands or (whole and not _all_thousands(commas)):
         return _grouped(",")
     return _with_two_readings(",")
+
+
+def _all_thousands(texts: list[str]) -> bool:
+    """Each would be whole as a fraction too: 60,000 is 60000 or 60.000."""
+    return all(text.endswith("000") for text in texts)
 
 
 def _without_spaces(text: str) -> str:
@@ -108,7 +114,7 @@ def _with_two_readings(mark: str) -> Reader:
             both = (
                 f"{text.replace(mark, '')} ({name} for thousands) or {text.replace(mark, '.')} ({name} for fractions)"
             )
-            raise ValueError(f"may be {both}, and no other row tells: write it without {mark}")
+            raise ValueError(f"may be {both}, and no other row tells: write it without the {name}")
         return _plain(value)
 
     return read

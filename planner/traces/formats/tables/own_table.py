@@ -73,7 +73,9 @@ def measured_column(header: Sequence[str], first_row: Sequence[str] = ()) -> Mea
         of_role = [found for found in known if found.measure.role is role]
         own = [found for found in of_role if found.name in ("requests", "requests/s")]
         if len(of_role) > 1 and len(own) != 1:
-            raise ValueError(f"has several columns of requests ({shown(f.name for f in of_role)}): keep one of them")
+            raise ValueError(
+                f"has several columns of requests ({shown(f.name for f in of_role)}): keep one, or their sum"
+            )
         if of_role:
             return (own or of_role)[0]
     if known:

@@ -25,6 +25,7 @@ def read(cells: list[str], **how: object) -> list[float]:
         (["1.234", "2.5"], ";", False, [1.234, 2.5]),
         (["1.234"], ",", False, [1.234]),
         (["1.234.567", "1.000"], ";", True, [1234567, 1000]),
+        (["1.060", "1.000", "5"], ";", True, [1060, 1000, 5]),
         (["1 234", "1\u202f234\u00a0567", "12"], ";", True, [1234, 1234567, 12]),
         (["1'234.5", "2\u2019000"], ";", False, [1234.5, 2000]),
         ([" 7 ", "1e3"], ",", False, [7, 1000]),
@@ -41,6 +42,7 @@ def test_a_column_shows_what_its_commas_and_points_mean(
     [
         (["60,000"], ",", True, r"may be 60000 \(comma for thousands\) or 60.000 \(comma for fractions\)"),
         (["1,234"], ";", False, r"may be 1234 \(comma for thousands\) or 1.234"),
+        (["60.000"], ";", True, r"may be 60000 \(point for thousands\) or 60.000 \(point for fractions\)"),
         (["1.234"], ";", False, r"may be 1234 \(point for thousands\) or 1.234 \(point for fractions\)"),
         (["1,234,567", "1,2"], ";", False, "for thousands in some rows and for fractions in others"),
         (["1,234.5", "12,34"], ",", False, "for thousands in some rows and for fractions in others"),
