@@ -11,7 +11,7 @@ import pytest
 from planner.traces.playing import Trace
 from planner.traces.tables.time_forms import DateOrder
 from planner.traces.trace_file import read_trace
-from tests.planner.traces.table_files import CASES, SIXTY_UP, counts, form_of, rates, refusal, written
+from tests.planner.traces.tables.table_files import CASES, SIXTY_UP, counts, form_of, rates, refusal, written
 
 # Counts
 

@@ -14,7 +14,7 @@ import pytest
 from planner.traces.playing import Trace
 from planner.traces.records import Stamps as Named
 from planner.traces.trace_file import read_trace
-from tests.planner.traces.table_files import CASES, SIXTY_UP, counts, form_of, refusal, requests, written
+from tests.planner.traces.tables.table_files import CASES, SIXTY_UP, counts, form_of, refusal, requests, written
 
 # Requests
 

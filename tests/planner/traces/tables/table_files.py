@@ -12,7 +12,7 @@ from planner.traces.formats import recognise
 from planner.traces.records import Counts, Rates, Requests
 from planner.traces.trace_file import read_recorded
 
-CASES = Path(__file__).parent / "cases"
+CASES = Path(__file__).parent.parent / "cases"
 SIXTY_UP = [60, 61, 62, 63, 64, 65, 66]
 
 
