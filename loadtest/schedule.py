@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from planner.arrivals import Recorded
+from planner.arrivals import Recorded, Renewal
 from planner.errors import InputError
 from planner.model import FloatArray, IntArray
 from planner.scenario import Scenario
@@ -127,7 +127,7 @@ def _source(scenario: Scenario, n: int) -> str:
 
 def _source_sha256(scenario: Scenario) -> str:
     """Of the scenario's text, and of the hash of the trace that it plays."""
-    trace = scenario.arrivals.file_sha256 if isinstance(scenario.arrivals, Recorded) else ""
+    trace = scenario.arrivals.file_sha256 if isinstance(scenario.arrivals, Recorded | Renewal) else ""
     return hashlib.sha256(f"{scenario.text}\0{trace}".encode()).hexdigest()
 
 

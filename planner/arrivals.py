@@ -43,11 +43,14 @@ class Renewal:
     """Unit-mean gaps carried through the inverse of a cumulative rate; CV 0 is regular, 1 Poisson, others gamma.
 
     With a constant rate the gaps have that CV exactly; with a varying rate they are stretched by it (for CV 1 this is
-    the non-homogeneous Poisson process, exactly). The first arrival comes one full gap after 0.
+    the non-homogeneous Poisson process, exactly). The first arrival comes one full gap after 0. made: where a recorded
+    rate comes from, in words; file_sha256: of its bytes.
     """
 
     profile: RateProfile
     cv: float = 1.0
+    made: str = ""
+    file_sha256: str = ""
 
     def __post_init__(self) -> None:
         if not (self.cv == 0 or SMALLEST_CV <= self.cv <= LARGEST_CV):
@@ -91,7 +94,8 @@ class Renewal:
         kind = {0.0: "regular", 1.0: "Poisson"}.get(self.cv, f"gamma with CV {self.cv:g}")
         rates = np.concatenate((self.profile.left_rps, self.profile.right_rps))
         span = f"{rates.min():g}" if rates.min() == rates.max() else f"{rates.min():g} to {rates.max():g}"
-        return f"{kind}, {span} requests per second"
+        of = f" ({self.made})" if self.made else ""
+        return f"{kind}, {span} requests per second{of}"
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ TraceOption = Annotated[
     typer.Option(
         "--trace",
         metavar="FILE",
-        help="Times of requests (CSV or Parquet), counts per second or minute, or an access log.",
+        help="Requests, counts, rates over time or an access log (docs/traces.md).",
         rich_help_panel=_WHAT,
     ),
 ]
@@ -56,6 +56,10 @@ StampsOption = Annotated[
     typer.Option(
         "--stamps", metavar="start|end", help="Which moment of a request its stamp names.", rich_help_panel=_WHAT
     ),
+]
+DatesOption = Annotated[
+    str | None,
+    typer.Option("--dates", metavar="day_first|month_first", help="Of 04/05/2026.", rich_help_panel=_WHAT),
 ]
 FromOption = Annotated[
     str | None,

@@ -117,6 +117,8 @@ def _service_time(form: Any, traffic: Traffic, problems: Problems, folder: Path)
         return distribution("service_time", form, problems, folder)
     if traffic.trace is not None:
         return from_trace(form, traffic.trace, problems)
+    if traffic.is_trace and traffic.arrivals is not None:
+        problems.add(("service_time",), "needs single requests, but the trace has rates over time")
     if not traffic.is_trace and not problems.is_bad("traffic"):
         problems.add(("service_time",), "needs traffic.arrivals to be a trace")
     return None

@@ -11,13 +11,13 @@ from pydantic import BaseModel, ValidationError
 
 from planner.errors import InputError
 from planner.request import looks_secret
-from planner.scenario_file import interval_form, schema
+from planner.scenario_file import interval_form, schema, trace_form
 
 Path = tuple[str | int, ...]
 
 MODELS: dict[str, type[BaseModel]] = {
     name: model
-    for name, model in (vars(schema) | vars(interval_form)).items()
+    for name, model in (vars(schema) | vars(interval_form) | vars(trace_form)).items()
     if isinstance(model, type) and issubclass(model, BaseModel)
 }
 TAGS = MODELS.keys() | {"ConstantTime", "TraceWord", "ArrivalWord", interval_form.PLAIN_VALUE}
@@ -104,6 +104,8 @@ class Problems:
                     self.add((*path, key), f"{bound} ({shown(value_at(value, (other,)))})")
             case schema.UNKNOWN_ARRIVALS:
                 self.add(path, ARRIVALS_FORMS)
+            case trace_form.UNKNOWN_STEP_ARRIVALS:
+                self.add(path, "must be regular, poisson or {gamma: {cv: 3}}")
             case schema.UNKNOWN_DISTRIBUTION:
                 self._unknown_distribution(path, value)
             case _:

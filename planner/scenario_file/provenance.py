@@ -9,6 +9,7 @@ import numpy as np
 from planner.service import FromTrace, ServiceTime
 from planner.traces.choosing import Wanted
 from planner.traces.playing import JITTER_S, Trace
+from planner.traces.rate_trace import RateTrace
 
 
 def made(whole: Trace, played: Trace, from_s: float, end_s: float, chosen: Any, seed: int) -> str:
@@ -83,6 +84,30 @@ def _unstated(played: Trace) -> str:
         f"{silent:,} of {len(played):,} requests state no service time; each has that of the last request before it "
         "that states one"
     )
+
+
+def rates_made(whole: RateTrace, from_s: float, chosen: Any) -> str:
+    """rates.csv from 2026-11-22 10:00:00+00:00, 2 times the rate, in 0.5 times the time"""
+    where = f"from second {from_s:.9g}" if whole.clock is None else f"from {whole.clock.shown(from_s)}"
+    parts = [f"{whole.source} {where}"]
+    if chosen.rate_scale != 1:
+        parts.append(f"{chosen.rate_scale:g} times the rate")
+    if chosen.time_scale != 1:
+        parts.append(f"in {chosen.time_scale:g} times the time")
+    return ", ".join(parts)
+
+
+def rates_warning(whole: RateTrace, chosen: Any) -> str:
+    """What is assumed where a file says how many requests came on average, not when."""
+    name = chosen.arrivals if isinstance(chosen.arrivals, str) else "poisson"
+    how = f"gamma with CV {chosen.arrivals.gamma.cv:g}" if hasattr(chosen.arrivals, "gamma") else name.capitalize()
+    kind = f"played as {how} arrivals within each step (`arrivals` sets it)"
+    return f"{chosen.file} has rates per {whole.step_s:g} s, {kind}: bursts shorter than a step are not in it"
+
+
+def noted(whole: Trace | RateTrace, chosen: Any) -> tuple[str, ...]:
+    """What the reading of the file has to say."""
+    return tuple(f"{chosen.file}: {note}" for note in whole.notes)
 
 
 def _spreading(whole: Trace, played: Trace, chosen: Any, seed: int) -> str:

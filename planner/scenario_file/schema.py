@@ -28,7 +28,7 @@ from planner.scenario_file.interval_form import (
     UncertainSeconds,
 )
 from planner.scenario_file.request_form import RequestForm
-from planner.scenario_file.trace_form import TraceSlice
+from planner.scenario_file.trace_form import ArrivalWord, GammaArrivals, TraceSlice
 from planner.scenario_file.values import (
     PositiveNumber,
     PositiveSeconds,
@@ -145,14 +145,6 @@ ServiceTime = Annotated[
 # Traffic
 
 
-class Gamma(Strict):
-    cv: PositiveNumber = Field(description="Burstiness: standard deviation of the gaps over their mean. 1 is Poisson.")
-
-
-class GammaArrivals(Strict):
-    gamma: Gamma
-
-
 class Mmpp(Strict):
     """Poisson arrivals whose rate switches between phases, visited in turn."""
 
@@ -166,9 +158,6 @@ class MmppArrivals(Strict):
 
 class TraceArrivals(Strict):
     trace: TraceSlice
-
-
-ArrivalWord = Literal["regular", "poisson"]
 
 
 def _arrivals_tag(value: Any) -> str | None:

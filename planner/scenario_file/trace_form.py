@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from planner.scenario_file.interval_form import UncertainScale
 from planner.scenario_file.values import (
     Methods,
+    PositiveNumber,
     PositiveTraceSeconds,
     Scale,
     Statuses,
@@ -17,6 +18,27 @@ from planner.scenario_file.values import (
     TraceStart,
     UrlPath,
 )
+
+
+class Gamma(Strict):
+    cv: PositiveNumber = Field(description="Burstiness: standard deviation of the gaps over their mean. 1 is Poisson.")
+
+
+class GammaArrivals(Strict):
+    gamma: Gamma
+
+
+ArrivalWord = Literal["regular", "poisson"]
+UNKNOWN_STEP_ARRIVALS = "unknown_step_arrivals"
+StepArrivals = Annotated[
+    Annotated[ArrivalWord, Tag("ArrivalWord")] | Annotated[GammaArrivals, Tag("GammaArrivals")],
+    Discriminator(
+        lambda value: "ArrivalWord" if isinstance(value, str) else "GammaArrivals" if isinstance(value, dict) else None,
+        custom_error_type=UNKNOWN_STEP_ARRIVALS,
+        custom_error_message="unknown",
+    ),
+]
+"""How requests come within a step of a rate."""
 
 
 class TraceSlice(Strict):
@@ -43,8 +65,14 @@ class TraceSlice(Strict):
         "spread", description="What to do with stamps that were cut to whole seconds."
     )
     bin: PositiveTraceSeconds | None = Field(
-        None, description="Width of each bin of counts (a column `requests`). Default: found in the stamps."
+        None, description="Width of each bin of counts, or of the last step of a rate. Default: found in the stamps."
     )
     spread: Literal["uniform", "even"] = Field(
         "uniform", description="How requests are spread inside a whole second or a bin of counts."
+    )
+    arrivals: StepArrivals | None = Field(
+        None, description="Of a file of rates: how requests come within a step. Default: poisson."
+    )
+    dates: Literal["day_first", "month_first"] | None = Field(
+        None, description="Of dates such as 04/05/2026. Default: found in the file, refused where no row shows it."
     )

@@ -16,10 +16,13 @@ from planner.model import FloatArray
 from planner.rates import RateProfile
 from planner.scenario_file import schema
 from planner.scenario_file.problems import Problems, dotted
-from planner.scenario_file.provenance import made, spreading_warning
+from planner.scenario_file.provenance import made, noted, rates_made, rates_warning, spreading_warning
+from planner.scenario_file.trace_form import GammaArrivals
 from planner.traces.choosing import Wanted
 from planner.traces.playing import Trace, play
+from planner.traces.rate_trace import RateTrace, play_rates
 from planner.traces.records import Stamps
+from planner.traces.tables.time_forms import DateOrder
 from planner.traces.trace_file import read_trace
 from planner.units import not_too_long
 
@@ -69,15 +72,18 @@ def _process(traffic: Any, duration_s: float, problems: Problems, warnings: list
         profile = _profile(traffic, duration_s, problems, warnings)
         if profile is None:
             return None
-        cv = (
-            arrivals.gamma.cv
-            if isinstance(arrivals, schema.GammaArrivals)
-            else {"regular": 0.0, "poisson": 1.0}[arrivals]
-        )
-        return Renewal(profile, cv)
+        return Renewal(profile, _cv(arrivals))
     except InputError as error:
         problems.about(("traffic",), "; ".join(error.problems))
         return None
+
+
+def _cv(arrivals: Any) -> float:
+    """Of the gaps: of regular, poisson or gamma arrivals."""
+    return float(arrivals.gamma.cv if isinstance(arrivals, GammaArrivals) else _CVS[arrivals])
+
+
+_CVS = {"regular": 0.0, "poisson": 1.0}
 
 
 def _mmpp(mmpp: Any, duration_s: float, problems: Problems) -> MarkovModulatedPoisson | None:
@@ -138,6 +144,8 @@ def _recorded(form: Any, chosen: Any, problems: Problems, folder: Path) -> Traff
     from_s = None if whole is None else _start(whole, chosen, problems)
     if whole is None or from_s is None:
         return nothing
+    if isinstance(whole, RateTrace):
+        return _rates_played(whole, from_s, form, problems)
     trace = _played(whole, from_s, form, duration_s, problems)
     if trace is None:
         return nothing
@@ -153,9 +161,37 @@ def _recorded(form: Any, chosen: Any, problems: Problems, folder: Path) -> Traff
         made=made(whole, trace, from_s, end_s, chosen, form.seed),
         file_sha256=trace.sha256,
     )
-    said = (*(f"{chosen.file}: {note}" for note in whole.notes), spreading_warning(whole, trace, chosen))
+    said = (*noted(whole, chosen), spreading_warning(whole, trace, chosen))
     warnings = tuple(f"{problems.source}: {warning}" for warning in said if warning is not None)
     return Traffic(end_s, arrivals, trace, is_trace=True, warnings=warnings)
+
+
+def _rates_played(whole: RateTrace, from_s: float, form: Any, problems: Problems) -> Traffic:
+    """A slice of a rate over time. Without a duration the scenario ends with it."""
+    chosen = form.traffic.arrivals.trace
+    length_s = chosen.for_ if chosen.for_ is not None or form.duration is None else form.duration / chosen.time_scale
+    path = ("traffic", "arrivals", "trace")
+    for name, default in _OF_REQUESTS.items():
+        if getattr(chosen, name) != default:
+            problems.add((*path, name), f"but {chosen.file} has rates, of which requests are drawn")
+    try:
+        profile = play_rates(
+            whole, from_s=from_s, for_s=length_s, time_scale=chosen.time_scale, rate_scale=chosen.rate_scale
+        )
+        slice_s = None if chosen.for_ is None else chosen.for_ * chosen.time_scale
+        end_s = form.duration or slice_s or profile.time_s[-1]
+        if problems.is_bad("traffic") or _is_too_long(float(end_s), problems):
+            return Traffic(form.duration, is_trace=True)
+        arrivals = Renewal(profile, _cv(chosen.arrivals or "poisson"), rates_made(whole, from_s, chosen), whole.sha256)
+    except InputError as error:
+        problems.about(path, str(error))
+        return Traffic(form.duration, is_trace=True)
+    warnings = (*noted(whole, chosen), rates_warning(whole, chosen))
+    return Traffic(float(end_s), arrivals, is_trace=True, warnings=tuple(f"{problems.source}: {w}" for w in warnings))
+
+
+_OF_REQUESTS = {"one_second_stamps": "spread", "spread": "uniform"}
+"""Keys of a slice that mean something for requests and counts only, and their defaults."""
 
 
 def _is_spread_in_its_second(trace: Trace) -> bool:
@@ -186,14 +222,24 @@ def _start_of_second(times_s: FloatArray, from_s: float, chosen: Any) -> FloatAr
     return np.asarray(np.maximum((second - from_s) * chosen.time_scale, 0.0))
 
 
-def _read(chosen: Any, problems: Problems, folder: Path) -> Trace | None:
+def _read(chosen: Any, problems: Problems, folder: Path) -> Trace | RateTrace | None:
     path = ("traffic", "arrivals", "trace")
     try:
-        wanted = Wanted(path=chosen.path, methods=chosen.method, statuses=chosen.status)
-        stamps = None if chosen.stamps is None else Stamps(chosen.stamps)
-        trace = read_trace(folder / chosen.file, form=chosen.format, bin_s=chosen.bin, wanted=wanted, stamps=stamps)
+        trace = read_trace(
+            folder / chosen.file,
+            form=chosen.format,
+            bin_s=chosen.bin,
+            dates=None if chosen.dates is None else DateOrder(chosen.dates),
+            wanted=Wanted(path=chosen.path, methods=chosen.method, statuses=chosen.status),
+            stamps=None if chosen.stamps is None else Stamps(chosen.stamps),
+        )
     except InputError as error:
         problems.of_file((*path, "file"), error)
+        return None
+    if isinstance(trace, RateTrace):
+        return trace
+    if chosen.arrivals is not None:
+        problems.add((*path, "arrivals"), f"but {chosen.file} has no rates: its requests come when it says")
         return None
     if trace.counts is not None and chosen.one_second_stamps != "spread":
         problems.add((*path, "one_second_stamps"), f"but {chosen.file} has counts, which are always spread")
@@ -201,7 +247,7 @@ def _read(chosen: Any, problems: Problems, folder: Path) -> Trace | None:
     return trace
 
 
-def _start(trace: Trace, chosen: Any, problems: Problems) -> float | None:
+def _start(trace: Trace | RateTrace, chosen: Any, problems: Problems) -> float | None:
     """Second of the trace at which the slice starts."""
     path = ("traffic", "arrivals", "trace", "from")
     start: float | ClockTime = chosen.from_

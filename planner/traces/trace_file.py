@@ -14,19 +14,25 @@ from planner.errors import InputError
 from planner.model import FloatArray
 from planner.reading import ending, reading
 from planner.traces.choosing import Wanted, choose
-from planner.traces.columns import read_columns, seconds_taken
+from planner.traces.columns import seconds_taken
 from planner.traces.formats import BY_NAME, recognise
 from planner.traces.formats.format import Format, ReadOptions
 from planner.traces.playing import Trace
+from planner.traces.rate_trace import RateTrace, rate_trace
 from planner.traces.records import Counts, Rates, Recorded, Requests, Skipped, Stamps
+from planner.traces.tables.names import shown
+from planner.traces.tables.opening import table_of
+from planner.traces.tables.time_forms import DateOrder
 
 _LOG_ENDINGS = (".log", ".clf", ".txt")
 
 
-def read_recorded(path: Path, *, form: str | None = None, bin_s: float | None = None) -> Recorded:
+def read_recorded(
+    path: Path, *, form: str | None = None, bin_s: float | None = None, dates: DateOrder | None = None
+) -> Recorded:
     """What a file holds. form: the name of its format, where the content does not show it."""
     known = BY_NAME[form] if form is not None else recognise(path) or _by_ending(path)
-    held = known.read(path, ReadOptions(bin_s=bin_s))
+    held = known.read(path, ReadOptions(bin_s=bin_s, dates=dates))
     if bin_s is not None and isinstance(held, Requests):
         raise InputError(f"{path}: `bin` is the width of counts, and this file holds single requests")
     return held
@@ -37,24 +43,28 @@ def read_trace(
     *,
     form: str | None = None,
     bin_s: float | None = None,
+    dates: DateOrder | None = None,
     wanted: Wanted | None = None,
     stamps: Stamps | None = None,
-) -> Trace:
-    """A trace file, sorted by time, its first request (or bin) at 0.
+) -> Trace | RateTrace:
+    """A trace file, sorted by time, its first request (or bin, or step of a rate) at 0.
 
     form: the name of its format, where the content does not show it. bin_s: of counts, where the stamps do not show it.
-    wanted: which requests. stamps: what they name, where the format does not tell or the user knows better.
+    dates: the order of day and month, where no row shows it. wanted: which requests. stamps: what they name, where the
+    format does not tell or the user knows better.
     """
-    held = read_recorded(path, form=form, bin_s=bin_s)
+    held = read_recorded(path, form=form, bin_s=bin_s, dates=dates)
+    trace: Trace | RateTrace
     if isinstance(held, Requests):
         chosen, notes = choose(str(path), held, wanted or Wanted())
         trace = _of_requests(chosen, stamps or held.stamps, notes)
     elif isinstance(held, Counts):
-        _refuse_for_bins(path, wanted, stamps)
+        _refuse_for_bins(path, wanted, stamps, "counts", "bin")
         trace = _of_counts(held)
     else:
         assert isinstance(held, Rates)
-        raise InputError(f"{path}: holds rates over time, which no trace can play")
+        _refuse_for_bins(path, wanted, stamps, "rates over time", "step")
+        trace = rate_trace(held)
     with reading(path, str(path)), path.open("rb") as file:
         return replace(trace, source=path.name, sha256=hashlib.file_digest(file, "sha256").hexdigest())
 
@@ -64,12 +74,12 @@ def _by_ending(path: Path) -> Format:
     return BY_NAME["common_log" if ending(path) in _LOG_ENDINGS else "csv"]
 
 
-def _refuse_for_bins(path: Path, wanted: Wanted | None, stamps: Stamps | None) -> None:
-    """What describes single requests means nothing for a file of bins."""
+def _refuse_for_bins(path: Path, wanted: Wanted | None, stamps: Stamps | None, held: str, row: str) -> None:
+    """What describes single requests means nothing for a file of counts or rates."""
     if wanted is not None and wanted != Wanted():
-        raise InputError(f"{path}: holds counts, so `path`, `method` and `status` can choose none of its requests")
+        raise InputError(f"{path}: holds {held}, so `path`, `method` and `status` can choose none of its requests")
     if stamps is Stamps.END:
-        raise InputError(f"{path}: holds counts, whose stamps are the start of their bin (`stamps: start`)")
+        raise InputError(f"{path}: holds {held}, whose stamps are the start of their {row} (`stamps: start`)")
 
 
 def _of_requests(requests: Requests, stamps: Stamps | None, notes: tuple[str, ...]) -> Trace:
@@ -121,15 +131,16 @@ def _of_counts(counts: Counts) -> Trace:
         bin_s=counts.bin_s,
         is_derived=counts.is_derived,
         clock=None if counts.utc_offset_s is None else Clock(counts.first_s, counts.utc_offset_s),
+        notes=counts.notes,
     )
 
 
 def read_column(path: Path, name: str | None = None) -> FloatArray:
     """One column of times in seconds, in file order: the named one, or the only one the file has."""
-    columns = read_columns(path, [(name,)] if name else None)
-    if name is None and len(columns.found) != 1:
-        raise InputError(f"{path}: say which `column` to read: {', '.join(columns.found)}")
-    chosen = name or columns.found[0]
-    if chosen not in columns:
-        raise InputError(f"{path}: column {chosen} is missing (the header has {', '.join(columns.found)})")
-    return columns.floats(chosen, seconds_taken)
+    table = table_of(path)
+    if name is None and len(table.header) != 1:
+        raise InputError(f"{path}: say which `column` to read: {shown(table.header)}")
+    chosen = name or table.header[0]
+    if chosen not in table.header:
+        raise InputError(f"{path}: column {chosen} is missing (the header has {shown(table.header)})")
+    return table.read([chosen]).numbers(chosen, seconds_taken)

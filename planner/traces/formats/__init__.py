@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from planner.traces.formats.documents import azure_metrics, prometheus, query_result
 from planner.traces.formats.format import Format, Sample, sample_of
 from planner.traces.formats.logs import (
     alb,
@@ -16,11 +17,24 @@ from planner.traces.formats.logs import (
     traefik,
     w3c,
 )
-from planner.traces.formats.tables import csv_file, parquet_file
+from planner.traces.formats.tables import app_insights, csv_file, jmeter, k6, locust_history, parquet_file, traffic_log
 
-FORMATS: tuple[Format, ...] = (
+TABLES: tuple[Format, ...] = (
     parquet_file.FORMAT,
+    azure_metrics.FORMAT,
+    prometheus.FORMAT,
+    query_result.FORMAT,
+    k6.JSON,
+    app_insights.FORMAT,
+    traffic_log.FORMAT,
+    jmeter.FORMAT,
+    k6.CSV,
+    locust_history.FORMAT,
+    csv_file.COUNTS,
+    csv_file.RATES,
     csv_file.FORMAT,
+)
+LOGS: tuple[Format, ...] = (
     azmlinfsrv.FORMAT,
     w3c.FORMAT,
     ingress_nginx.FORMAT,
@@ -36,6 +50,7 @@ FORMATS: tuple[Format, ...] = (
     json_lines.TRAEFIK,
     json_lines.NGINX,
 )
+FORMATS = (*TABLES, *LOGS)
 """In the order in which a file is held against them: what is told apart by more comes first."""
 
 BY_NAME = {known.name: known for known in FORMATS}

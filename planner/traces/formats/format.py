@@ -9,6 +9,7 @@ from pathlib import Path
 
 from planner.reading import opened, reading
 from planner.traces.records import Recorded, Stamps
+from planner.traces.tables.time_forms import DateOrder
 
 SAMPLE_BYTES = 262_144
 """A log may begin with hundreds of lines of another kind."""
@@ -39,9 +40,10 @@ def sample_of(path: Path) -> Sample:
 
 @dataclass(frozen=True, kw_only=True)
 class ReadOptions:
-    """What a user may say about a file of any format. bin_s: width of its counts."""
+    """What a user may say about a file of any format. bin_s: width of its counts; dates: the order of its dates."""
 
     bin_s: float | None = None
+    dates: DateOrder | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

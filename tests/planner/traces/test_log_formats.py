@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from planner.clock import REFERENCE
 from planner.errors import InputError
-from planner.traces.formats import BY_NAME, FORMATS, recognise
+from planner.traces.formats import BY_NAME, LOGS, recognise
 from planner.traces.formats.format import Sample
 from planner.traces.formats.logs.lines import line_text
 from planner.traces.records import Categories, Requests, Stamps
@@ -26,7 +26,6 @@ TEN_O_CLOCK_S = 217_504_800.0
 """2026-11-22 10:00:00 UTC, in seconds since 2020."""
 
 CLF = '10.0.0.1 - - [22/Nov/2026:10:00:03 +0000] "POST /score?v=1 HTTP/1.1" 200 59 "-" "curl/8.0"'
-LOGS = [known for known in FORMATS if known.name not in ("csv", "parquet")]
 
 
 def requests(path: Path, form: str | None = None) -> Requests:

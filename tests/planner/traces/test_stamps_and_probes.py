@@ -249,7 +249,7 @@ def test_the_options_of_a_replay_choose_requests_and_say_what_a_stamp_names() ->
     assert not any("may name the end" in warning for warning in document["warnings"])
     for option, value, bound in (
         ("--stamps", "middle", "must be start or end"),
-        ("--format", "clf", "must be one of apache, aws_alb"),
+        ("--format", "clf", "must be one of aml_traffic_log, "),
         ("--status", "7", "must be a status"),
         ("--method", "P 1", "must be a method"),
     ):

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from planner.errors import InputError
 from planner.scenario_file.files import shipped_folder
-from planner.traces.columns import read_columns
 from planner.traces.playing import Trace, play
+from planner.traces.tables.opening import table_of
 from planner.traces.trace_file import read_column, read_trace
 
 
@@ -191,7 +191,7 @@ def test_one_column_of_times(tmp_path: Path) -> None:
 
 
 def test_columns_can_be_read_without_a_wish(tmp_path: Path) -> None:
-    assert read_columns(written(tmp_path, "a,b\n1,2\n"), None).found == ("a", "b")
+    assert table_of(written(tmp_path, "a,b\n1,2\n")).header == ("a", "b")
 
 
 # Playing

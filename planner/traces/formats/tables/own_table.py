@@ -1,25 +1,45 @@
-"""Surgeproof's own tables, from CSV or Parquet.
+"""Tables with a time in each row, from CSV or Parquet.
 
-A row is a request: `time_s` (seconds from any zero) or `timestamp` / `TIMESTAMP` (ISO 8601); optional `service_time_s`,
-`context_tokens` / `ContextTokens`, `generated_tokens` / `GeneratedTokens`, `payload`. With a column `requests` a row is
-a bin, and says how many came in it (`planner.traces.counts`). Other columns are left alone.
+A row is a request: a time (`time_s`, seconds from any zero, or `timestamp`); optional `service_time_s`,
+`context_tokens` / `ContextTokens`, `generated_tokens` / `GeneratedTokens`, `payload`. With a column of counts
+(`requests`, `count_`, `RequestsPerMinute (Sum)`) a row is a bin, with one of rates (`requests/s`) a step of a rate.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from planner.errors import InputError
 from planner.model import FloatArray
-from planner.traces.columns import Columns, not_negative, seconds_from_zero, seconds_taken, timestamp, utc_offset_s
-from planner.traces.counts import COUNT_COLUMN, read_counts
+from planner.traces.columns import Columns, not_negative, seconds_from_zero, seconds_taken
+from planner.traces.counts import read_counts
 from planner.traces.formats.format import ReadOptions
-from planner.traces.records import Counts, Recorded, Requests
+from planner.traces.rate_steps import rates_of, steps
+from planner.traces.records import Recorded, Requests
+from planner.traces.series import is_blank, without_blank_ends, without_totals
+from planner.traces.tables.names import Measure, Role, measure, shown, unit_of
+from planner.traces.tables.number_forms import number
+from planner.traces.tables.table import Table
 
-TIME_COLUMNS = ("time_s", "timestamp", "TIMESTAMP")
+SECONDS_COLUMN = "time_s"
+TIME_COLUMNS = (SECONDS_COLUMN, "timestamp", "TIMESTAMP")
+MONITORS_TIME_COLUMNS = (
+    "time",
+    "datetime",
+    "date",
+    "date time",
+    "date/time",
+    "timegenerated",
+    "@timestamp",
+    "_time",
+    "ts",
+)
+"""Beside a count or a rate, or alone."""
+
 NUMBER_COLUMNS = {
     "service_time_s": ("service_time_s",),
     "context_tokens": ("context_tokens", "ContextTokens"),
@@ -28,54 +48,158 @@ NUMBER_COLUMNS = {
 """Field of `Requests` -> the headers it may have."""
 
 PAYLOAD_COLUMN = "payload"
+REQUEST_COLUMNS = (*(name for names in NUMBER_COLUMNS.values() for name in names), PAYLOAD_COLUMN)
+COUNT_COLUMN = "requests"
 
-WANTED = [TIME_COLUMNS, *NUMBER_COLUMNS.values(), (PAYLOAD_COLUMN,), (COUNT_COLUMN,)]
+
+@dataclass(frozen=True)
+class Measured:
+    """The column of counts or rates of a table."""
+
+    name: str
+    measure: Measure
 
 
-def recorded(columns: Columns, options: ReadOptions) -> Recorded:
-    """What a table holds: requests, or counts where it has a column of them."""
-    path = columns.path
-    time_name = next((name for name in TIME_COLUMNS if name in columns), None)
+def measured_column(header: Sequence[str], first_row: Sequence[str] = ()) -> Measured | None:
+    """The column of counts or rates that a table has: by the names, else by a unit in the cells of its first row.
+
+    Raises ValueError where there are several, or none but averages.
+    """
+    known = [Measured(name, found) for name in header if (found := measure(name)) is not None]
+    if not known:
+        cells = zip(header, first_row, strict=False)
+        known = [Measured(name, found) for name, cell in cells if (found := unit_of(str(cell))) is not None]
+    for role in (Role.COUNT, Role.RATE):
+        of_role = [found for found in known if found.measure.role is role]
+        own = [found for found in of_role if found.name in ("requests", "requests/s")]
+        if len(of_role) > 1 and len(own) != 1:
+            raise ValueError(
+                f"has several columns of requests ({shown(f.name for f in of_role)}): keep one, or their sum"
+            )
+        if of_role:
+            return (own or of_role)[0]
+    if known:
+        raise ValueError(f"the column {known[0].name} is no count of all requests: export the sum (or total)")
+    return None
+
+
+def recorded(table: Table, options: ReadOptions) -> Recorded:
+    """What a table holds: requests, counts where it has a column of them, or rates."""
+    time_name = table.find(*TIME_COLUMNS) or table.find(*MONITORS_TIME_COLUMNS)
     if time_name is None:
-        raise InputError(f"{path}: no column time_s or timestamp in the header ({', '.join(columns.found) or 'empty'})")
-    if COUNT_COLUMN in columns:
-        return _counts(columns, time_name, options.bin_s)
-    parse = seconds_from_zero if time_name == "time_s" else timestamp
-    stamp_s = columns.floats(time_name, parse)
+        header = shown(table.header) or "empty"
+        raise InputError(f"{table.path}: no column time_s or timestamp in the header ({header})")
+    others = [name for name in table.header if name != time_name]
+    if COUNT_COLUMN in others or table.find(*REQUEST_COLUMNS) is None:
+        try:
+            found = measured_column(others, _first_cells(table, others))
+        except ValueError as bound:
+            raise InputError(f"{table.path}: {bound}") from None
+        if found is not None:
+            return _measured(table, time_name, found, options)
+    return _requests(table, time_name, options)
+
+
+def _first_cells(table: Table, names: Sequence[str]) -> list[str]:
+    """The first cell of each column that is not blank, among the first rows."""
+    columns = {name: [row[i] for row in table.first_rows if i < len(row)] for i, name in enumerate(table.header)}
+    return [str(next((cell for cell in columns[name] if not is_blank(cell)), "")) for name in names]
+
+
+def _requests(table: Table, time_name: str, options: ReadOptions) -> Requests:
+    numbers_of = {field: table.find(*headers) for field, headers in NUMBER_COLUMNS.items()}
+    payload_name = table.find(PAYLOAD_COLUMN)
+    known = [name for name in (*numbers_of.values(), payload_name) if name is not None]
+    beside = [name for name in table.header if name not in (time_name, *known)]
+    if time_name not in TIME_COLUMNS and time_name.casefold() not in TIME_COLUMNS and beside and not known:
+        hint = "name a count per row `requests`, a rate `requests/s`, a table of single requests' times `timestamp`"
+        raise InputError(f"{table.path}: no known column beside {time_name} ({shown(beside)}): {hint}")
+    columns, notes = without_totals(table.read([time_name, *known]), time_name)
+    stamp_s, utc_offset_s, time_notes = _times(columns, time_name, options)
     if len(stamp_s) == 0:
-        raise InputError(f"{path}: no request in the trace")
+        raise InputError(f"{columns.path}: no request in the trace")
     numbers: dict[str, Any] = {}
-    for field, headers in NUMBER_COLUMNS.items():
-        name = next((name for name in headers if name in columns), None)
-        parse_field = seconds_taken if field == "service_time_s" else not_negative
-        numbers[field] = None if name is None else columns.floats(name, parse_field)
+    for field, name in numbers_of.items():
+        check = seconds_taken if field == "service_time_s" else not_negative
+        numbers[field] = None if name is None else columns.numbers(name, check)
     return Requests(
         stamp_s=stamp_s,
-        utc_offset_s=_offset_s(columns, time_name),
+        utc_offset_s=utc_offset_s,
         resolution_s=1.0 if _are_cut(stamp_s) else 0.0,
-        payload=columns.texts(PAYLOAD_COLUMN) if PAYLOAD_COLUMN in columns else None,
+        payload=columns.texts(payload_name) if payload_name else None,
+        notes=(*notes, *time_notes, *(_looks_like_bins(table, time_name, stamp_s, beside))),
         **numbers,
     )
 
 
-def _counts(columns: Columns, time_name: str, bin_s: float | None) -> Counts:
-    beside = [name for name in columns.values if name not in (time_name, COUNT_COLUMN) and name not in TIME_COLUMNS]
-    if beside:
-        of_requests = f"describes single requests, but the column {COUNT_COLUMN} makes a row of many"
-        raise InputError(f"{columns.path}: the column {beside[0]} {of_requests}: leave one of the two out")
-    parse = seconds_from_zero if time_name == "time_s" else timestamp
-    counts = read_counts(columns, time_name, parse, bin_s)
-    return replace(counts, utc_offset_s=_offset_s(columns, time_name))
+def _times(columns: Columns, time_name: str, options: ReadOptions) -> tuple[FloatArray, float | None, tuple[str, ...]]:
+    """Stamps, UTC offset (None without a clock), notes."""
+    if time_name.casefold() == SECONDS_COLUMN:
+        return columns.numbers(time_name, seconds_from_zero), None, ()
+    stamps = columns.stamps(time_name, options.dates)
+    return stamps.stamp_s, stamps.utc_offset_s, (stamps.note,) if stamps.note else ()
 
 
-def _offset_s(columns: Columns, time_name: str) -> float | None:
-    """UTC offset of the file's first time; None where it has no clock."""
-    if time_name == "time_s":
-        return None
-    offset_s = columns.offsets_s.get(time_name)
-    if offset_s is not None:
-        return offset_s
-    return utc_offset_s(columns.values[time_name][0])
+def _measured(table: Table, time_name: str, found: Measured, options: ReadOptions) -> Recorded:
+    split_by = _splits(table, time_name, found)
+    columns, total_notes = without_totals(table.read([time_name, found.name, *split_by]), time_name)
+    what = "a count" if found.measure.role is Role.COUNT else "a rate"
+    columns, blank_notes = without_blank_ends(columns, found.name, what) if len(columns) else (columns, ())
+    stamp_s, utc_offset_s, time_notes = _times(columns, time_name, options)
+    notes = (*total_notes, *blank_notes, *time_notes)
+    if len(stamp_s) == 0:
+        raise InputError(f"{columns.path}: no request in the trace")
+    if found.measure.role is Role.COUNT or _are_counts_per_minute(columns, found, stamp_s):
+        counts = read_counts(
+            columns,
+            time_name,
+            found.name,
+            stamp_s=stamp_s,
+            utc_offset_s=utc_offset_s,
+            bin_s=options.bin_s,
+            split_by=split_by,
+        )
+        return replace(counts, notes=(*notes, *counts.notes))
+    return steps(
+        columns,
+        time_name,
+        stamp_s=stamp_s,
+        rate_rps=rates_of(columns, found.name, found.measure.per_s),
+        utc_offset_s=utc_offset_s,
+        bin_s=options.bin_s,
+        notes=notes,
+    )
+
+
+def _splits(table: Table, time_name: str, found: Measured) -> tuple[str, ...]:
+    """The columns that may split a bin into several rows; those about single requests are refused."""
+    beside = [name for name in table.header if name not in (time_name, found.name)]
+    single = next((name for name in beside if name in REQUEST_COLUMNS), None)
+    if single is not None:
+        what = f"describes single requests, but the column {found.name} makes a row of many"
+        raise InputError(f"{table.path}: the column {single} {what}: leave one of the two out")
+    is_summary = found.name.casefold().startswith(("count_", "sum_")) and found.measure.role is Role.COUNT
+    return tuple(name for name in beside if name not in TIME_COLUMNS) if is_summary else ()
+
+
+def _are_counts_per_minute(columns: Columns, found: Measured, stamp_s: FloatArray) -> bool:
+    """Whole numbers of requests per minute, a minute apart, are what was counted in each."""
+    if found.measure.per_s != 1 / 60 or len(stamp_s) < 2:
+        return False
+    minutes = np.abs(np.diff(np.sort(stamp_s)) - 60) < 1e-6
+    try:
+        return bool(minutes.all()) and all(number(value).is_integer() for value in columns.values[found.name])
+    except ValueError:
+        return False
+
+
+def _looks_like_bins(table: Table, time_name: str, stamp_s: FloatArray, beside: Sequence[str]) -> tuple[str, ...]:
+    """A warning where rows at equal distances beside a number may be bins of time, not requests."""
+    distances = np.diff(stamp_s)
+    if len(distances) < 2 or not beside or distances.min() < 1 or np.ptp(distances) > 1e-6:
+        return ()
+    every = f"every row is {distances[0]:g} s after the one before, beside {shown(beside, 40)}"
+    return (f"{every}: if a row is a bin of time, name its column `requests` (a count) or `requests/s` (a rate)",)
 
 
 def _are_cut(stamp_s: FloatArray) -> bool:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from planner.traces.columns import parquet_columns
 from planner.traces.formats.format import Format, ReadOptions, Sample
-from planner.traces.formats.tables.own_table import WANTED, recorded
+from planner.traces.formats.tables.own_table import recorded
 from planner.traces.records import Recorded, Stamps
+from planner.traces.tables.parquet_table import parquet_table
 
 
 def _recognises(sample: Sample) -> bool:
@@ -15,7 +15,7 @@ def _recognises(sample: Sample) -> bool:
 
 
 def _read(path: Path, options: ReadOptions) -> Recorded:
-    return recorded(parquet_columns(path, WANTED), options)
+    return recorded(parquet_table(path), options)
 
 
 FORMAT = Format(

@@ -1,0 +1,1 @@
+"""JSON documents of monitors: a whole file is one document."""
