@@ -31,6 +31,11 @@ class ArrivalProcess(Protocol):
         """Expected number of arrivals."""
         ...
 
+    @property
+    def is_random(self) -> bool:
+        """Whether two replicates may have other arrivals."""
+        ...
+
     def blocks(self, seed: int, replicate: int) -> Iterator[FloatArray]:
         """Sorted times in seconds, in blocks of any length."""
         ...
@@ -63,6 +68,10 @@ class Renewal:
     @property
     def expected_count(self) -> float:
         return float(self.profile.edge_count[-1])
+
+    @property
+    def is_random(self) -> bool:
+        return self.cv > 0
 
     def blocks(self, seed: int, replicate: int) -> Iterator[FloatArray]:
         total, end_s = self.expected_count, self.profile.time_s[-1]
@@ -131,6 +140,10 @@ class MarkovModulatedPoisson:
     def expected_count(self) -> float:
         return float(self.stationary @ np.asarray(self.rates_rps) * self.duration_s)
 
+    @property
+    def is_random(self) -> bool:
+        return True
+
     def blocks(self, seed: int, replicate: int) -> Iterator[FloatArray]:
         return Renewal(self.rate_path(seed, replicate)).blocks(seed, replicate)
 
@@ -193,6 +206,10 @@ class Recorded:
     @property
     def expected_count(self) -> float:
         return float(len(self.times_s))
+
+    @property
+    def is_random(self) -> bool:
+        return False
 
     def blocks(self, seed: int, replicate: int) -> Iterator[FloatArray]:
         for i in range(0, len(self.times_s), LARGEST_BLOCK):

@@ -18,10 +18,11 @@ class ReplicateCounts:
     n_503: int
     n_504: int
     causes: IntArray
+    repeats: bool = False
 
 
 def count_failures(scenarios: Sequence[Scenario], task: tuple[int, int]) -> ReplicateCounts:
     """What one replicate of one scenario counts. task: which scenario, which replicate."""
     which, replicate = task
     result = simulate_replicate(scenarios[which], replicate)
-    return ReplicateCounts(result.n, result.n_503, result.n_504, result.causes)
+    return ReplicateCounts(result.n, result.n_503, result.n_504, result.causes, result.repeats)

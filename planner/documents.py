@@ -10,17 +10,19 @@ from importlib import metadata
 from typing import Any
 
 from planner import __version__
-from planner.measures import Counts, Measures, difference
+from planner.measures import Counts, Measures
 from planner.model import Deployment, Estimate, Verdict
 from planner.scenario import Scenario
 from planner.uncertain import UncertainInput
 
 
 def estimate_document(estimate: Estimate | None) -> dict[str, Any] | None:
-    """An estimate; the prediction interval only where there is one."""
+    """An estimate; the prediction interval only where there is one, `exact` only where it is true."""
     if estimate is None:
         return None
     document = asdict(estimate)
+    if not estimate.exact:
+        del document["exact"]
     return {name: value for name, value in document.items() if value is not None}
 
 
@@ -53,11 +55,11 @@ def comparison_document(base: Counts, other: Counts) -> dict[str, Any]:
     """The failures of another scenario, and the differences of the fractions, replicates paired."""
     return {
         "fraction_503": estimate_document(other.fraction_503),
-        "difference": estimate_document(difference(base.n_503, base.n, other.n_503, other.n)),
+        "difference": estimate_document(base.difference_to(other, "n_503")),
         "fraction_504": estimate_document(other.fraction_504),
-        "difference_504": estimate_document(difference(base.n_504, base.n, other.n_504, other.n)),
+        "difference_504": estimate_document(base.difference_to(other, "n_504")),
         "fraction_failed": estimate_document(other.fraction_failed),
-        "difference_failed": estimate_document(difference(base.n_failed, base.n, other.n_failed, other.n)),
+        "difference_failed": estimate_document(base.difference_to(other, "n_failed")),
         "causes_503": _shares_document(other.causes_503),
     }
 

@@ -3,10 +3,13 @@
 Sources: ratio estimator and delta method: Law, *Simulation Modeling and Analysis*, ch. 9; intervals of log p for
 fractions that come in clusters: coverage measured in the project's statistical tests; quantiles: R. S. Woodruff, JASA
 47 (1952).
+
+Where nothing that is random takes part all replications are one, and its numbers are exact: the interval is a point.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -65,6 +68,13 @@ class Measures:
         return self.fraction_failed if failure is Failure.ANY else self.fraction_504
 
 
+class Repeatable(Protocol):
+    """A replicate that knows whether every other one is the same."""
+
+    @property
+    def repeats(self) -> bool: ...
+
+
 class Counted(Protocol):
     """What a replicate says of its failed requests; causes: 503s by `Cause`."""
 
@@ -76,16 +86,22 @@ class Counted(Protocol):
     def n_504(self) -> int: ...
     @property
     def causes(self) -> IntArray: ...
+    @property
+    def repeats(self) -> bool: ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Counts:
-    """The requests, 503s and 504s of R replicates, shape (R,), and their 503s by `Cause`, shape (R, causes)."""
+    """The requests, 503s and 504s of R replicates, shape (R,), and their 503s by `Cause`, shape (R, causes).
+
+    exact: every further replicate would be the same.
+    """
 
     n: FloatArray
     n_503: FloatArray
     n_504: FloatArray
     causes: FloatArray
+    exact: bool = False
 
     @classmethod
     def of(cls, results: Sequence[Counted]) -> Counts:
@@ -94,14 +110,17 @@ class Counts:
             n_503=np.array([r.n_503 for r in results], dtype=np.float64),
             n_504=np.array([r.n_504 for r in results], dtype=np.float64),
             causes=np.array([r.causes for r in results], dtype=np.float64),
+            exact=are_exact(results),
         )
 
     def __len__(self) -> int:
         return len(self.n)
 
     def first(self, replications: int) -> Counts:
-        n = replications
-        return Counts(n=self.n[:n], n_503=self.n_503[:n], n_504=self.n_504[:n], causes=self.causes[:n])
+        """So many of them; exact ones stand for as many as are asked for."""
+        rows = np.zeros(replications, dtype=np.int64) if self.exact else np.arange(min(replications, len(self)))
+        columns = {name: getattr(self, name)[rows] for name in ("n", "n_503", "n_504", "causes")}
+        return dataclasses.replace(self, **columns)
 
     @property
     def n_failed(self) -> FloatArray:
@@ -109,67 +128,87 @@ class Counts:
 
     @property
     def fraction_503(self) -> Estimate:
-        return fraction(self.n_503, self.n)
+        return fraction(self.n_503, self.n, exact=self.exact)
 
     @property
     def fraction_504(self) -> Estimate:
-        return fraction(self.n_504, self.n)
+        return fraction(self.n_504, self.n, exact=self.exact)
 
     @property
     def fraction_failed(self) -> Estimate:
-        return fraction(self.n_failed, self.n)
+        return fraction(self.n_failed, self.n, exact=self.exact)
 
     @property
     def causes_503(self) -> dict[str, Estimate | None]:
         """Each cause's share of the 503s, None where there are none."""
         has_any = bool(self.n_503.any())
-        return {c.label: share(self.causes[:, c], self.n_503) if has_any else None for c in Cause}
+        return {c.label: share(self.causes[:, c], self.n_503, exact=self.exact) if has_any else None for c in Cause}
+
+    def difference_to(self, other: Counts, failed: str = "n_503") -> Estimate:
+        """The other's fraction of failures minus this one's, replicates paired. failed: n_503, n_504 or n_failed."""
+        replications = len(other) if self.exact else len(self) if other.exact else min(len(self), len(other))
+        a, b = self.first(replications), other.first(replications)
+        hits, other_hits = getattr(a, failed), getattr(b, failed)
+        return difference(hits, a.n, other_hits, b.n, exact=self.exact and other.exact)
+
+
+def are_exact(results: Sequence[Repeatable]) -> bool:
+    """Whether every further replicate would be as these are."""
+    return bool(results) and all(r.repeats for r in results)
 
 
 def measure(scenario: Scenario, results: Sequence[ReplicateResult]) -> Measures:
     """All estimates from the replications of one scenario."""
     counts = Counts.of(results)
     observed_s = scenario.duration_s - scenario.warm_up_s
-    slo, p99_s = scenario.slo, quantile(results, 0.99)
+    slo, exact, p99_s = scenario.slo, counts.exact, quantile(results, 0.99)
     return Measures(
         replications=len(results),
         requests=int(counts.n.sum()),
         fraction_503=counts.fraction_503,
         fraction_504=counts.fraction_504,
         fraction_failed=counts.fraction_failed,
-        fraction_of_runs_within_slo=None if slo is None else share_of_runs(runs_within(slo, counts)),
+        fraction_of_runs_within_slo=None if slo is None else share_of_runs(runs_within(slo, counts), exact=exact),
         latency_p50_s=quantile(results, 0.5),
         latency_p99_s=p99_s,
         latency_p99_with_504_s=quantile(results, 0.99, with_504=True) if counts.n_504.any() else p99_s,
-        mean_replicas=mean(np.array([r.ready_s for r in results]) / observed_s),
-        replica_hours=mean(np.array([r.paid_s for r in results]) / 3600),
+        mean_replicas=mean(np.array([r.ready_s for r in results]) / observed_s, exact=exact),
+        replica_hours=mean(np.array([r.paid_s for r in results]) / 3600, exact=exact),
         causes_503=counts.causes_503,
     )
 
 
-def fraction(hits: FloatArray, trials: FloatArray) -> Estimate:
+def fraction(hits: FloatArray, trials: FloatArray, *, exact: bool = False) -> Estimate:
     """E[hits] / E[trials] over replications, with the log-t interval p exp(+- t se / p).
 
     hits, trials: shape (R,). With fewer than RESOLVED_HITS replications that saw a hit (unless all did) the estimate is
     unresolved and `high` an upper bound: the share of runs that see any hit is below 1 - (1 - confidence)^(1/R) when
     none did (its Clopper-Pearson bound otherwise), and such a run is taken to lose at most the largest fraction seen
-    or CLUSTER requests, whichever is more.
+    or CLUSTER requests, whichever is more. Where few runs differ from what all others saw, a t interval would be too
+    narrow, or a point: it reaches as far as `_where_few_differ` says.
     """
     replications = len(hits)
     p = _ratio(hits, trials)
+    if exact:
+        return _exact(p, replications)
     saw = int((hits > 0).sum())
     low, high = 0.0, 1.0
     if p > 0 and replications > 1:
         spread = _t(replications) * _ratio_error(hits, trials, p) / p
         low, high = p * math.exp(-spread), p * math.exp(spread)
     resolved = _is_resolved(saw, replications)
-    if not resolved:
+    if resolved:
+        few_low, few_high = _where_few_differ(_single_runs(hits, trials), p, CLUSTER / float(trials.mean()))
+        low, high = min(low, max(few_low, 0.0)), max(high, few_high)
+    else:
         largest = _largest(_single_runs(hits, trials), trials)
         low, high = 0.0, max(high if p > 0 else 0.0, clopper_pearson_high(saw, replications) * largest)
     return Estimate(value=p, low=low, high=min(high, 1.0), replications=replications, resolved=resolved)
 
 
-def difference(hits: FloatArray, trials: FloatArray, other_hits: FloatArray, other_trials: FloatArray) -> Estimate:
+def difference(
+    hits: FloatArray, trials: FloatArray, other_hits: FloatArray, other_trials: FloatArray, *, exact: bool = False
+) -> Estimate:
     """E[other_hits] / E[other_trials] - E[hits] / E[trials] over pairs of replications, with a t interval.
 
     The variance is that of the pairs' own differences (delta method), so what both have in common cancels. Where fewer
@@ -178,6 +217,8 @@ def difference(hits: FloatArray, trials: FloatArray, other_hits: FloatArray, oth
     """
     replications = len(hits)
     p, other = _ratio(hits, trials), _ratio(other_hits, other_trials)
+    if exact:
+        return _exact(other - p, replications)
     spread = 1.0
     if replications > 1:
         effects = (other_hits - other * other_trials) / other_trials.mean() - (hits - p * trials) / trials.mean()
@@ -194,9 +235,11 @@ def difference(hits: FloatArray, trials: FloatArray, other_hits: FloatArray, oth
     )
 
 
-def share(parts: FloatArray, wholes: FloatArray) -> Estimate:
+def share(parts: FloatArray, wholes: FloatArray, *, exact: bool = False) -> Estimate:
     """E[parts] / E[wholes] with a plain t interval within [0, 1]: for shares that are not small."""
     p = float(parts.sum() / wholes.sum())
+    if exact:
+        return _exact(p, len(parts))
     spread = _t(len(parts)) * _ratio_error(parts, wholes, p) if len(parts) > 1 else 1.0
     return Estimate(
         value=p,
@@ -207,23 +250,31 @@ def share(parts: FloatArray, wholes: FloatArray) -> Estimate:
     )
 
 
-def mean(values: FloatArray) -> Estimate:
+def mean(values: FloatArray, *, exact: bool = False) -> Estimate:
     """Mean over replications with its t interval."""
     n = len(values)
     value = float(values.mean())
-    spread = _t(n) * float(values.std(ddof=1)) / math.sqrt(n) if n > 1 else math.inf
+    if exact:
+        return _exact(value, n)
+    low, high = 0.0, math.inf
+    if n > 1:
+        spread = _t(n) * float(values.std(ddof=1)) / math.sqrt(n)
+        few_low, few_high = _where_few_differ(values, value)
+        low, high = max(0.0, min(value - spread, few_low)), max(value + spread, few_high)
     return Estimate(
         value=value,
-        low=max(0.0, value - spread) if n > 1 else 0.0,
-        high=value + spread if n > 1 else math.inf,
+        low=low,
+        high=high,
         replications=n,
         resolved=n > 1,
     )
 
 
-def share_of_runs(kept: npt.NDArray[np.bool_]) -> Estimate:
+def share_of_runs(kept: npt.NDArray[np.bool_], *, exact: bool = False) -> Estimate:
     """The share of single runs with a property, with the exact (Clopper-Pearson) interval."""
     n, k = len(kept), int(np.sum(kept))
+    if exact:
+        return _exact(k / n, n)
     return Estimate(
         value=k / n, low=1 - clopper_pearson_high(n - k, n, 2), high=clopper_pearson_high(k, n, 2), replications=n
     )
@@ -249,6 +300,8 @@ def quantile(results: Sequence[ReplicateResult], q: float, *, with_504: bool = F
         return None
     cumulative = np.cumsum(pooled)
     bucket = _bucket_at(cumulative, q * total)
+    if are_exact(results):
+        return _exact(bucket_value_s(bucket), len(results))
     last = min(bucket, LATENCY_BUCKETS - 1)  # for ever is known by the share of those that are answered in time
     answers = np.array([r.latency_count.sum() for r in results], dtype=np.float64) + timed_out
     below = np.array([r.latency_count[r.latency_bucket <= last].sum() for r in results], dtype=np.float64)
@@ -280,6 +333,10 @@ def _bucket_at(cumulative: IntArray, count: float) -> int:
     return min(int(np.searchsorted(cumulative, max(count, 1), side="left")), TIMED_OUT)
 
 
+def _exact(value: float, replications: int) -> Estimate:
+    return Estimate(value=value, low=value, high=value, replications=replications, exact=True)
+
+
 def _ratio(parts: FloatArray, wholes: FloatArray) -> float:
     if wholes.sum() == 0:
         raise NoVerdictError("no request arrives in the time that counts: there is nothing to estimate")
@@ -296,13 +353,32 @@ def _largest(fractions: FloatArray, trials: FloatArray) -> float:
     return min(1.0, max(float(fractions.max()), CLUSTER / float(trials.mean())))
 
 
+def _where_few_differ(values: FloatArray, mean_value: float, least_change: float = 0.0) -> tuple[float, float]:
+    """Where a mean may lie if most runs gave one value and few another; `mean_value` twice where many did.
+
+    Few are fewer than RESOLVED_HITS and than half. The share of runs that differ is below its Clopper-Pearson bound,
+    and one that does is taken to lie as far off as any that was seen; where none was, by `least_change` either way.
+    """
+    n = len(values)
+    common, counts = np.unique(values, return_counts=True)
+    most = int(np.argmax(counts))
+    usual, differ = float(common[most]), n - int(counts[most])
+    if differ >= min(RESOLVED_HITS, (n + 1) // 2):
+        return mean_value, mean_value
+    share = clopper_pearson_high(differ, n)
+    down, up = (usual - float(values.min()), float(values.max()) - usual) if differ else (least_change, least_change)
+    return usual - share * down, usual + share * up
+
+
 def _is_resolved(saw: int, replications: int) -> bool:
     return replications > 1 and (saw >= RESOLVED_HITS or saw == replications)
 
 
 def _ratio_error(parts: FloatArray, wholes: FloatArray, ratio: float) -> float:
-    """Standard error of sum(parts) / sum(wholes) by the delta method."""
+    """Standard error of sum(parts) / sum(wholes) by the delta method; 0 exactly where all runs are equal."""
     n = len(parts)
+    if (parts == parts[0]).all() and (wholes == wholes[0]).all():
+        return 0.0
     residuals = parts - ratio * wholes
     return float(math.sqrt(float(residuals @ residuals) / (n - 1) / n) / float(wholes.mean()))
 

@@ -331,7 +331,8 @@ class Estimate:
     """A simulated number with its uncertainty: [low, high] is the confidence interval of the mean.
 
     resolved is False where too few replications saw the event for the interval to be trusted; high is then an upper
-    bound. prediction_low and prediction_high bound one further run.
+    bound. exact: every replication gives this number, because nothing that is random takes part; the interval is a
+    point. prediction_low and prediction_high bound one further run.
     """
 
     value: float
@@ -340,6 +341,7 @@ class Estimate:
     confidence: float = 0.95
     replications: int
     resolved: bool = True
+    exact: bool = False
     prediction_low: float | None = None
     prediction_high: float | None = None
 

@@ -37,6 +37,8 @@ def default_most(expected_requests: float) -> int:
 
 def relative_half_width(estimate: Estimate) -> float | None:
     """Half the width of the interval over the value; None while the estimate is unresolved."""
+    if estimate.exact:
+        return 0.0
     if not estimate.resolved or estimate.value == 0:
         return None
     return (estimate.high - estimate.low) / 2 / estimate.value

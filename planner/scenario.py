@@ -33,6 +33,8 @@ class Scenario:
     text: str = ""
     """The file's text, as a run folder keeps it."""
     warnings: tuple[str, ...] = ()
+    replica_limit: int | None = None
+    """The most replicas, where the file says so; None where max_replicas is a default, or there is no autoscaler."""
     uncertain: tuple[UncertainInput, ...] = ()
     """What the file gives as intervals; everything here is at their mid."""
 
@@ -45,3 +47,9 @@ class Scenario:
             )
         if isinstance(self.service_time, FromTrace) and len(self.service_time.times_s) != self.arrivals.fixed_count:
             raise InputError("service times from a trace need the same trace as arrivals")
+
+    @property
+    def has_random_requests(self) -> bool:
+        """Whether two replicates may have other arrivals or other service times."""
+        is_random_time = not isinstance(self.service_time, FromTrace) and self.service_time.cv > 0
+        return self.arrivals.is_random or is_random_time

@@ -26,7 +26,7 @@ class Distribution(Protocol):
 
     @property
     def cv(self) -> float:
-        """Standard deviation over mean."""
+        """Standard deviation over mean; 0 exactly where every draw is the same."""
         ...
 
     def draw(self, generator: np.random.Generator, n: int) -> FloatArray:
@@ -150,7 +150,7 @@ class Empirical:
 
     @property
     def cv(self) -> float:
-        return float(self.values_s.std() / self.values_s.mean()) if self.values_s.any() else 0.0
+        return float(self.values_s.std() / self.values_s.mean()) if np.ptp(self.values_s) > 0 else 0.0
 
     def draw(self, generator: np.random.Generator, n: int) -> FloatArray:
         return np.asarray(self.values_s[generator.integers(0, len(self.values_s), n)])

@@ -115,4 +115,5 @@ def _word(kept: bool, broken: bool) -> VerdictWord:
 
 def _says(name: str, estimate: Estimate, promised: str, form: Callable[[float], str]) -> str:
     value, low, high = (form(x) for x in (estimate.value, estimate.low, estimate.high))
-    return f"{name} {value} ({low} to {high}), {promised}"
+    known = "the same in every run" if estimate.exact else f"{low} to {high}"
+    return f"{name} {value} ({known}), {promised}"

@@ -34,28 +34,32 @@ def predict_shares(
 ) -> list[PredictedShare]:
     """For each threshold the share of simulated runs that would fail, or why the model cannot say.
 
-    As in `fraction_of_runs_within_slo` each run draws its own arrivals. Ends early, with what is done, after longest_s.
+    As in `fraction_of_runs_within_slo` each run draws its own arrivals. Ends early, with what is done, after longest_s,
+    or after the first run where every other one is the same.
     """
     metrics = [t.metric for t in thresholds if t.metric.not_predicted is None]
     values: list[FloatArray] = []
+    exact = False
     if metrics:
         ends = time.monotonic() + longest_s
-        for row in executor.in_order(partial(_values, scenario, metrics), range(replications)):
+        for row, exact in executor.in_order(partial(_values, scenario, metrics), range(replications)):
             values.append(row)
             on_done()
-            if time.monotonic() > ends:
+            if exact or time.monotonic() > ends:
                 break
     columns = iter(np.array(values).T)
     return [
-        PredictedShare(share=None, why=t.metric.not_predicted) if t.metric.not_predicted else _share(t, next(columns))
+        PredictedShare(share=None, why=t.metric.not_predicted)
+        if t.metric.not_predicted
+        else _share(t, next(columns), exact)
         for t in thresholds
     ]
 
 
-def _values(scenario: Scenario, metrics: Sequence[Metric], replicate: int) -> FloatArray:
-    """Each metric of one replicate, NaN where it has none."""
+def _values(scenario: Scenario, metrics: Sequence[Metric], replicate: int) -> tuple[FloatArray, bool]:
+    """Each metric of one replicate, NaN where it has none, and whether every other replicate is the same."""
     result = simulate_replicate(scenario, replicate)
-    return np.array([_value(metric, result) for metric in metrics])
+    return np.array([_value(metric, result) for metric in metrics]), result.repeats
 
 
 def _value(metric: Metric, result: ReplicateResult) -> float:
@@ -74,7 +78,7 @@ def latency_of_replicate(result: ReplicateResult, level: float) -> float:
     return bucket_value_s(int(result.latency_bucket[np.searchsorted(cumulative, level * cumulative[-1])]))
 
 
-def _share(threshold: Threshold, values: FloatArray) -> PredictedShare:
+def _share(threshold: Threshold, values: FloatArray, exact: bool) -> PredictedShare:
     defined = values[np.isfinite(values)]
     missing = len(values) - len(defined)
     if not len(defined):
@@ -83,4 +87,4 @@ def _share(threshold: Threshold, values: FloatArray) -> PredictedShare:
     limits = [f"{missing} more had nothing to judge"] if missing else []
     if threshold.metric.limited is not None:
         limits.append(threshold.metric.limited)
-    return PredictedShare(share=share_of_runs(failing), why="; ".join(limits) or None)
+    return PredictedShare(share=share_of_runs(failing, exact=exact), why="; ".join(limits) or None)

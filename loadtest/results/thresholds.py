@@ -197,6 +197,8 @@ def share_sentence(predicted: PredictedShare) -> str:
     if share is None:
         return f"No predicted share of runs: {predicted.why}."
     limit = f"; {predicted.why}" if predicted.why else ""
+    if share.exact:
+        return f"{percent(share.value)} of simulated runs would fail (exactly: every run is the same{limit})."
     return (
         f"{percent(share.value)} of simulated runs would fail ({share.confidence:.0%} interval "
         f"{percent(share.low)} to {percent(share.high)}, {share.replications} runs{limit})."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from planner.cli.estimates import cells, difference_cells
+from planner.cli.estimates import cells, difference_cells, interval_cell
 from planner.cli.output import console, print_indented, print_table
 from planner.percent import percent
 
@@ -76,7 +76,7 @@ def _show_tables(title: str, document: dict[str, Any], others: Sequence[tuple[st
 def _share(estimate: dict[str, Any] | None) -> tuple[str, str]:
     if estimate is None:
         return "", ""
-    return percent(estimate["value"]), f"{percent(estimate['low'])} to {percent(estimate['high'])}"
+    return percent(estimate["value"]), interval_cell(estimate, percent)
 
 
 def _reading(row: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from itertools import takewhile
 from typing import Any
 
 from planner.assumptions import STAMPS, Alternative, alternatives
@@ -11,7 +12,7 @@ from planner.cli.progress import progress
 from planner.comparison import ReplicateCounts, count_failures
 from planner.documents import comparison_document
 from planner.errors import NoVerdictError, WorkersLostError
-from planner.measures import Counts
+from planner.measures import Counts, are_exact
 from planner.scenario import Scenario
 from planner.scenario_file.what_if import WhatIf
 from planner.sim.replications import Executor
@@ -21,16 +22,23 @@ INTERRUPTIONS = (KeyboardInterrupt, WorkersLostError)
 
 
 def counterfactuals(
-    scenario: Scenario, base: Counts, executor: Executor, *, assumptions: bool, what_ifs: Sequence[WhatIf]
+    scenario: Scenario,
+    base: Counts,
+    executor: Executor,
+    *,
+    replications: int,
+    assumptions: bool,
+    what_ifs: Sequence[WhatIf],
 ) -> tuple[dict[str, Any], BaseException | None]:
     """What the document of `simulate` says of other scenarios, and what ended it with those that are done.
 
-    base: the counts of the scenario itself. The other reading of a trace's stamps is always among them.
+    base: the counts of the scenario itself. replications: of each other one, unless all its runs are the same.
+    The other reading of a trace's stamps is always among them.
     """
     readings = [a for a in alternatives(scenario) if assumptions or a.assumption.setting == STAMPS]
     others = [(f"--what-if {w.text}", w.scenario) for w in what_ifs]
     others += [(f"{a.assumption.setting} = {a.value}", a.scenario) for a in readings if a.moot is None]
-    done, ended_by = _compare(base, others, executor, f"comparing {scenario.name}")
+    done, ended_by = _compare(base, others, executor, replications, f"comparing {scenario.name}")
     compared = iter(done)
     parts: dict[str, Any] = {}
     if what_ifs:
@@ -85,28 +93,33 @@ def _what_if_document(what_if: WhatIf, scenario: Scenario) -> dict[str, Any]:
 
 
 def _compare(
-    base: Counts, others: Sequence[tuple[str, Scenario]], executor: Executor, label: str
+    base: Counts, others: Sequence[tuple[str, Scenario]], executor: Executor, replications: int, label: str
 ) -> tuple[list[dict[str, Any]], BaseException | None]:
     """A document for each named scenario; an interruption ends it with the replicates that are done."""
-    replications = len(base)
-    names, scenarios = [name for name, _ in others], [scenario for _, scenario in others]
-    tasks = [(which, replicate) for which in range(len(scenarios)) for replicate in range(replications)]
-    counted: list[ReplicateCounts] = []
+    scenarios = [scenario for _, scenario in others]
+    counted: list[list[ReplicateCounts]] = [[] for _ in others]
     ended_by: BaseException | None = None
-    with progress(label, len(tasks)) as advance:
+
+    def count(tasks: Sequence[tuple[int, int]]) -> None:
+        for (which, _), counts in zip(tasks, executor.in_order(partial(count_failures, scenarios), tasks), strict=True):
+            counted[which].append(counts)
+            advance()
+
+    with progress(label, len(others) * replications) as advance:
         try:
-            for counts in executor.in_order(partial(count_failures, scenarios), tasks):
-                counted.append(counts)
-                advance()
+            # Where all runs are the same the first is enough, so it goes first.
+            count([(which, 0) for which, scenario in enumerate(scenarios) if not scenario.has_random_requests])
+            left = [which for which, done in enumerate(counted) if not are_exact(done)]
+            count([(which, r) for which in left for r in range(len(counted[which]), replications)])
         except INTERRUPTIONS as interruption:
             ended_by = interruption
-    each = [counted[i : i + replications] for i in range(0, len(counted), replications)]
-    done = [(name, Counts.of(counts)) for name, counts in zip(names, each, strict=False) if len(counts) > 1]
-    return [_compared(base, name, counts) for name, counts in done], ended_by
+    done = [(name, Counts.of(counts)) for (name, _), counts in zip(others, counted, strict=True) if counts]
+    usable = takewhile(lambda named: named[1].exact or len(named[1]) > 1, done)
+    return [_compared(base, name, counts) for name, counts in usable], ended_by
 
 
 def _compared(base: Counts, name: str, other: Counts) -> dict[str, Any]:
     try:
-        return comparison_document(base.first(len(other)), other)
+        return comparison_document(base, other)
     except NoVerdictError as nothing:
         raise NoVerdictError(f"{name}: {nothing}") from None

@@ -31,7 +31,8 @@ MaxReplicas = Annotated[
     typer.Option(
         "--autoscale-max-replicas",
         metavar="RANGE",
-        help="Its end is the most that the cluster gives. Under fixed: the number of replicas.",
+        help="Its end is the most that the cluster gives. Default: as many as may be of use, and no more than the "
+        "scenario's file allows. Under fixed: the number of replicas.",
         rich_help_panel=_SEARCHED,
     ),
 ]

@@ -103,10 +103,17 @@ def _fewest_failures(progress: Progress) -> Setting:
 
 def _estimates(progress: Progress, setting: Setting) -> _Seen:
     runs = progress.pool.runs(setting)
-    return _Seen(fraction(runs.n_503, runs.n), fraction(runs.n_504, runs.n), mean(runs.paid_s / 3600))
+    exact = runs.exact
+    return _Seen(
+        fraction(runs.n_503, runs.n, exact=exact),
+        fraction(runs.n_504, runs.n, exact=exact),
+        mean(runs.paid_s / 3600, exact=exact),
+    )
 
 
 def _interval(estimate: Estimate) -> str:
+    if estimate.exact:
+        return f"{percent(estimate.value)} (exactly)"
     if not estimate.resolved:
         return f"at most {percent(estimate.high)}"
     return f"{percent(estimate.value)} ({percent(estimate.low)} to {percent(estimate.high)})"

@@ -40,7 +40,7 @@ def say(text: str, *, indent: int = 0) -> None:
 
 def in_one_cell(estimate: dict[str, Any], form: Callable[[float], str]) -> str:
     """0.071 % (0.064 to 0.078 %); or 0 (at most 0.0075 %) where too few runs saw one."""
-    if not estimate["resolved"]:
+    if estimate.get("exact") or not estimate["resolved"]:
         value, ends, _ = cells(estimate, form)
         return f"{value} ({ends})"
     value, low, high = (form(estimate[key]).replace(" %", "\u00a0%") for key in ("value", "low", "high"))

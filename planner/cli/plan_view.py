@@ -37,7 +37,13 @@ def _show_verdict(document: dict[str, Any]) -> None:
     if entry is not None:
         print_table(("setting", "scenario", "plan"), words.changed_settings(document))
         print_table(("", "estimate", "95 % interval", ""), _estimate_rows(document, entry))
-    known = (words.limit(document), words.certainty(document), words.freshness(document), words.price(document))
+    known = (
+        words.limit(document),
+        words.file_limits(document),
+        words.certainty(document),
+        words.freshness(document),
+        words.price(document),
+    )
     for sentence in (*document["reasons"], *known):
         if sentence is not None:
             say(words.capital(sentence), indent=2)

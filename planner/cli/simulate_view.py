@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from planner.cli.comparison_view import show_assumptions, show_what_ifs
-from planner.cli.estimates import cells
+from planner.cli.estimates import cells, interval_cell
 from planner.cli.failure_rows import FAILED, latencies, runs_within
 from planner.cli.output import console, print_indented, print_table
 from planner.percent import percent
+from planner.report.numbers import plural
 
 _SLO_WORDS = {
     "pass": "The SLO is kept.",
@@ -43,12 +44,14 @@ def show(document: dict[str, Any]) -> None:
         show_what_ifs(document)
     if "assumptions" in document:
         show_assumptions(document)
+    if document["same_in_every_run"]:
+        print(document["same_in_every_run"])
     if "precision" in document:
         print(precision_sentence(document))
     if document["interrupted"]:
         print("Interrupted: this is what was done.")
     print(
-        f"{document['replications']:,} replications, {document['requests']:,} requests "
+        f"{plural(document['replications'], 'replication')}, {plural(document['requests'], 'request')} "
         f"in {document['engine_seconds']:.2f} s, seed {document['scenario']['seed']}"
     )
 
@@ -104,7 +107,7 @@ def _rows(document: dict[str, Any]) -> list[tuple[str, str, str, str]]:
 
 def _cause_rows(causes: dict[str, Any]) -> list[tuple[str, str, str]]:
     return [
-        (cause, percent(e["value"]), f"{percent(e['low'])} to {percent(e['high'])}")
+        (cause, percent(e["value"]), interval_cell(e, percent))
         for cause, e in causes.items()
         if e is not None and e["value"] > 0
     ]

@@ -21,6 +21,7 @@ from planner.measures import Counts, measure
 from planner.model import Estimate, VerdictWord
 from planner.percent import percent
 from planner.precision import default_most, is_precise, looks, relative_half_width
+from planner.sameness import sameness
 from planner.scenario import Scenario
 from planner.scenario_file.what_if import WhatIf
 from planner.sim.compiled import is_cached
@@ -80,11 +81,19 @@ def simulate(
         measures = measure(scenario, run.results)
         beside: dict[str, Any] = {}
         if ended_by is None:
-            beside, ended_by = counterfactuals(scenario, counts, executor, assumptions=assumptions, what_ifs=what_ifs)
+            beside, ended_by = counterfactuals(
+                scenario,
+                counts,
+                executor,
+                replications=(replications or DEFAULT_REPLICATIONS) if counts.exact else len(counts),
+                assumptions=assumptions,
+                what_ifs=what_ifs,
+            )
     return {
         "command": "simulate",
         "scenario": scenario_document(scenario),
         **measures_document(measures),
+        "same_in_every_run": sameness(scenario) if counts.exact else None,
         **({} if precision is None else {"precision": _precision_document(run, precision, counts, replications)}),
         **beside,
         "slo": verdict_document(None if scenario.slo is None else judge(scenario.slo, measures)),

@@ -109,18 +109,18 @@ def _least_max(found: Found, confirmation: Confirmation) -> Setting:
 def entry(found: Found, setting: Setting, reason: str | None = None) -> Entry:
     """A setting by the runs of the search."""
     runs = found.pool.runs(setting)
-    slo = found.slo
+    slo, exact = found.slo, runs.exact
     verdict = judge_runs(slo, runs)
     return Entry(
         setting=setting,
-        fraction_503=fraction(runs.n_503, runs.n),
-        fraction_504=fraction(runs.n_504, runs.n),
-        fraction_failed=fraction(runs.n_503 + runs.n_504, runs.n),
-        fraction_of_runs=share_of_runs(runs_within(slo, runs)),
+        fraction_503=fraction(runs.n_503, runs.n, exact=exact),
+        fraction_504=fraction(runs.n_504, runs.n, exact=exact),
+        fraction_failed=fraction(runs.n_503 + runs.n_504, runs.n, exact=exact),
+        fraction_of_runs=share_of_runs(runs_within(slo, runs), exact=exact),
         latency_p99_s=None,
         latency_p99_with_504_s=None,
         mean_replicas=None,
-        replica_hours=mean(runs.paid_s / 3600),
+        replica_hours=mean(runs.paid_s / 3600, exact=exact),
         verdict=verdict,
         reason=reason or "; ".join(verdict.reasons),
         is_fresh=False,
@@ -161,7 +161,8 @@ def why_not(found: Found, other: Entry, best: Entry) -> str:
     """One sentence with the numbers."""
     here, there = best.replica_hours.value, other.replica_hours.value
     more = "more" if there > here else "less"
-    price = f"costs {percent(abs(there / here - 1))} {more} ({there:.4g} against {here:.4g} replica-hours)"
+    by = percent(abs(there / here - 1)) if here > 0 else f"{there:.4g} replica-hours"
+    price = f"costs {by} {more} ({there:.4g} against {here:.4g} replica-hours)"
     if other.verdict.word is VerdictWord.PASS:
         if there > here:
             return f"keeps the promise, but {price}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 from planner.measures import Measures, measure
 from planner.model import Estimate, Slo, Verdict, VerdictWord
@@ -14,8 +13,8 @@ from planner.plan.settings import Setting
 from planner.plan.tally import Runs, parts_of, ratio
 from planner.promise import simulated_bounds
 from planner.scenario import Scenario
-from planner.sim.engine import ReplicateResult, simulate_replicate
-from planner.sim.replications import Executor
+from planner.sim.engine import ReplicateResult
+from planner.sim.replications import Executor, replicate
 from planner.slo import judge
 
 FRESH = 1 << 32
@@ -61,17 +60,21 @@ def confirm(
     attempt: int,
     advance: Callable[[], None],
     first_runs: int | None = None,
+    most_runs: int = MOST_RUNS,
 ) -> Confirmation:
-    """Fresh runs of a setting, GROWTH times as many at each look, until the verdict is there or MOST_RUNS are done."""
+    """Fresh runs of a setting, GROWTH times as many at each look, until the verdict is there or most_runs are done.
+
+    Where all runs are the same one is enough.
+    """
     changed = with_setting(scenario, setting)
-    run = partial(simulate_replicate, changed, bin_s=scenario.duration_s)
     first = FRESH + BLOCK * attempt
     least = FIRST_RUNS if slo.min_fraction_of_runs is None else FIRST_RUNS_FOR_SHARE
-    most = int(min(MOST_RUNS, max(least, MOST_REQUESTS / max(scenario.arrivals.expected_count, 1.0))))
+    most = int(min(most_runs, max(least, MOST_REQUESTS / max(scenario.arrivals.expected_count, 1.0))))
     results: list[ReplicateResult] = []
     goal = min(first_runs or least, most)
     while True:
-        for result in executor.in_order(run, range(first + len(results), first + goal)):
+        missing = goal - len(results)
+        for result in replicate(changed, missing, executor, first=first + len(results), bin_s=scenario.duration_s):
             results.append(result)
             advance()
         measures = measure(changed, results)

@@ -21,8 +21,10 @@ from planner.plan.answer import (
     rejected,
 )
 from planner.plan.limits import Binding
+from planner.plan.observation import with_setting
 from planner.plan.search import Found
 from planner.plan.settings import Setting
+from planner.sameness import sameness
 from planner.scenario import Scenario
 
 MISSES = 5
@@ -49,12 +51,14 @@ def plan_document(
         "reasons": _reasons(found, word, best, binding),
         "binding_limit": None if binding is None or binding.limit is None else str(binding.limit),
         "recommended": None if best is None else shown(best) | {"settings": _settings(scenario, best.setting)},
+        "same_in_every_run": _same_in_every_run(scenario, best),
         "probability_near_cheapest": found.probability if word is PlanWord.FEASIBLE else None,
         "neighbours": [shown(made) for made in near],
         "alternatives": [shown(made) for made in _alternatives(edge, best)],
         "frontier": [shown(made) for made in edge],
         "rejected": [setting_document(r.setting) | {"by": r.by, "reason": r.reason} for r in rejected(found, best)],
         "map": _map_document(found, best, edge),
+        "limits": _limits_document(found),
         "search": _search_document(found),
         "cost": {"price_per_replica_hour": price_per_replica_hour},
         "published_rule": None,
@@ -109,6 +113,13 @@ def _settings(scenario: Scenario, setting: Setting) -> dict[str, Any]:
     return settings_document(setting.applied_to(scenario.deployment))
 
 
+def _same_in_every_run(scenario: Scenario, best: Entry | None) -> str | None:
+    """Why the recommended setting needed one run only, if it did."""
+    if best is None or not best.fraction_503.exact:
+        return None
+    return sameness(with_setting(scenario, best.setting))
+
+
 def _reasons(found: Found, word: PlanWord, best: Entry | None, binding: Binding | None) -> list[str]:
     if word is PlanWord.INFEASIBLE:
         assert binding is not None
@@ -146,6 +157,15 @@ def _map_document(found: Found, best: Entry | None, edge: list[Entry]) -> dict[s
         str(made.failure): made.fractions,
         "simulated": made.simulated,
     }
+
+
+def _limits_document(found: Found) -> list[dict[str, Any]]:
+    """Limits of the scenario file that the search met, or that a range took the place of."""
+    limit, space = found.scenario.replica_limit, found.space
+    if limit is None or (space.file_limit is None and space.most_replicas <= limit):
+        return []
+    is_kept = space.file_limit is not None
+    return [{"setting": "autoscale_max_replicas", "value": limit, "is_kept": is_kept}]
 
 
 def _search_document(found: Found) -> dict[str, Any]:

@@ -20,6 +20,9 @@ LOWEST = -3.0
 """log(ratio / bound) is cut here: what is a twentieth of the bound need not be told from a thousandth, which few runs
 can."""
 
+LEAST_COST_S = 1e-3
+"""Replica-seconds of a run, as the surrogate sees them: one that starts no replica before it ends costs nothing."""
+
 REFIT = 1.3
 """Growth of the number of simulated settings at which hyperparameters are fitted anew."""
 
@@ -101,8 +104,9 @@ def guess_all(
         values = np.maximum([a.ratios[part].smooth for a in known], LOWEST)
         errors = np.array([a.smooth_errors[part] for a in known])
         surrogates.append(Surrogate(x, np.asarray(values), errors, runs, fits[part]))
-    costs = np.log([a.cost.mean_s for a in known])
-    errors = np.array([a.cost.error_s / a.cost.mean_s for a in known])
+    paid_s = np.maximum([a.cost.mean_s for a in known], LEAST_COST_S)
+    costs = np.log(paid_s)
+    errors = np.array([a.cost.error_s for a in known]) / paid_s
     surrogates.append(Surrogate(x, np.asarray(costs), errors, runs, fits[-1], smallest_noise=COST_NOISE))
     points = np.array([coordinates[s] for s in left]).reshape(len(left), x.shape[1])
     guesses = [surrogate.guess(points) for surrogate in surrogates]

@@ -12,16 +12,17 @@ from planner.slo import NoAnswer, at_least, at_most, judged_bound, together
 
 def judge_runs(slo: Slo, runs: Runs) -> Verdict:
     """The promise by intervals, as `planner.slo.judge`; the latency as the share of answers that are slower."""
-    has_504 = bool(runs.n_504.any())
-    parts = [judged_bound(b, fraction(b.simulated_hits(runs), runs.n)) for b in simulated_bounds(slo, has_504)]
+    has_504, exact = bool(runs.n_504.any()), runs.exact
+    bounds = simulated_bounds(slo, has_504)
+    parts = [judged_bound(b, fraction(b.simulated_hits(runs), runs.n, exact=exact)) for b in bounds]
     if slo.min_fraction_of_runs is not None:
-        kept = share_of_runs(runs_within(slo, runs))
+        kept = share_of_runs(runs_within(slo, runs), exact=exact)
         parts.append(at_least("share of runs that keep it", kept, slo.min_fraction_of_runs))
     if slo.p99_latency_s is not None:
         if runs.answers.sum() == runs.n_504.sum():
             parts.append(NoAnswer())
         else:
-            slow = fraction(runs.slow, runs.answers)
+            slow = fraction(runs.slow, runs.answers, exact=exact)
             name = f"share of answers after more than {slo.p99_latency_s:g} s{', 504s among them' if has_504 else ''}"
             parts.append(at_most(name, slow, SLOW_SHARE, percent))
     return together(parts)

@@ -6,9 +6,10 @@ import dataclasses
 from dataclasses import dataclass
 from enum import StrEnum
 
-from planner.model import Autoscaler, Deployment, Slo, VerdictWord
+from planner.model import MOST_REPLICAS, Autoscaler, Deployment, Slo, VerdictWord
 from planner.percent import percent
-from planner.plan.confirmation import Confirmation, confirm
+from planner.plan.confirmation import MOST_RUNS, Confirmation, confirm
+from planner.plan.questions.theory import MOST_SLOTS
 from planner.plan.search import Found
 from planner.plan.settings import Setting
 from planner.plan.tally import SLOW_SHARE
@@ -20,6 +21,12 @@ from planner.timeout import share_longer, share_timed_out
 
 CLEARLY = 1.1
 """A share of slow service times counts as too large from so many times the bound on: a run has its own share."""
+
+LARGEST_FACTOR = 64
+"""Of the scenario's own maximum: what would do is looked for up to so many times as many replicas."""
+
+TRIAL_RUNS = 200
+"""Of each number of replicas that is tried there; what they leave undecided does not do."""
 
 
 class Limit(StrEnum):
@@ -54,6 +61,8 @@ def binding(found: Found, executor: Executor) -> Binding:
         start = "" if found.scenario.deployment.initial_replicas is not None else " from the start"
         where = f"with all {static.max_replicas} replicas{start}"
         reasons = tuple(f"{where}: {reason}" for reason in at_rest.verdict.reasons)
+        if found.space.file_limit is not None:
+            reasons = (_what_would_do(found, static, executor), *reasons)
         return Binding(limit=Limit.MAX_REPLICAS if found.space.is_limited or not scaling else None, reasons=reasons)
     least_bad = min(found.assessed.values(), key=lambda a: max(r.log_value for r in a.ratios)).setting
     warm = _judged(found, least_bad, at_once, executor)
@@ -64,6 +73,30 @@ def binding(found: Found, executor: Executor) -> Binding:
         f"{static.max_replicas} replicas from the start would keep it, but autoscale_min_replicas may not be so high"
     )
     return Binding(limit=None, reasons=(reason, f"{text}, even without cold starts: {warm.verdict.reasons[0]}"))
+
+
+def _what_would_do(found: Found, most: Setting, executor: Executor) -> str:
+    """The lowest maximum above the scenario's own with which the promise would be kept: all of them from the start."""
+    limit, kept = most.max_replicas, None
+    largest = min(MOST_REPLICAS, MOST_SLOTS // max(most.max_concurrent, most.worker_count), limit * LARGEST_FACTOR)
+    low, high = limit, min(2 * limit, largest)
+    while high > low + (kept is not None):
+        count = (low + high) // 2 if kept else high
+        tried = dataclasses.replace(most, min_replicas=count, max_replicas=count)
+        judged = _judged(found, tried, found.scenario, executor, most_runs=TRIAL_RUNS)
+        if judged.verdict.word is VerdictWord.PASS:
+            kept, high = judged, count
+        elif kept:
+            low = count
+        else:
+            low, high = count, min(2 * count, largest)
+    said = f"the scenario's own maximum, autoscale_max_replicas = {limit}, is a limit of the search"
+    if kept is None:
+        return f"{said}; even {high} replicas from the start would not do"
+    return (
+        f"{said}; a maximum of {high} would do ({high} replicas from the start: {kept.verdict.reasons[0]}): "
+        f"--autoscale-max-replicas 1..{high} searches up to it"
+    )
 
 
 def _cold(found: Found, setting: Setting, warm: Confirmation) -> Binding:
@@ -114,6 +147,8 @@ def _timed_out(share: float, deployment: Deployment, slo: Slo) -> str | None:
     return None
 
 
-def _judged(found: Found, setting: Setting, scenario: Scenario, executor: Executor) -> Confirmation:
+def _judged(
+    found: Found, setting: Setting, scenario: Scenario, executor: Executor, most_runs: int = MOST_RUNS
+) -> Confirmation:
     attempt = len(found.confirmations) + 1
-    return confirm(scenario, found.slo, setting, executor, attempt=attempt, advance=lambda: None)
+    return confirm(scenario, found.slo, setting, executor, attempt=attempt, advance=lambda: None, most_runs=most_runs)

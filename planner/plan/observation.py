@@ -27,6 +27,8 @@ class Observed(NamedTuple):
     paid_s: float
     peak_unclamped: int
     n_504: int = 0
+    repeats: bool = False
+    """Every other run of the setting is this one."""
 
 
 def observe(scenario: Scenario, slo: Slo, task: tuple[Setting, int]) -> Observed:
@@ -44,7 +46,9 @@ def observed(result: ReplicateResult, slo: Slo) -> Observed:
         slow = int(result.latency_count[result.latency_bucket >= _first_bucket_above(slo.p99_latency_s)].sum())
         slow += result.n_504
     answers = int(result.outcomes[Outcome.OK]) + result.n_504
-    return Observed(result.n, result.n_503, answers, slow, result.paid_s, result.peak_unclamped, result.n_504)
+    return Observed(
+        result.n, result.n_503, answers, slow, result.paid_s, result.peak_unclamped, result.n_504, result.repeats
+    )
 
 
 def with_setting(scenario: Scenario, setting: Setting) -> Scenario:

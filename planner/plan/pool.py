@@ -19,12 +19,14 @@ Task = tuple[Setting, int]
 class Pool:
     """Replicates 0, 1, 2, … of each setting, on common random numbers.
 
+    Where nothing that is random takes part every run of a setting is its first, and it has no other.
     A run in which no tick wanted more than max_replicas is, to the last event, also the run of every other
     max_replicas that is not below what was wanted: it is simulated once.
     """
 
     def __init__(self, scenario: Scenario, slo: Slo, executor: Executor, advance: Callable[[], None]) -> None:
         self._observe = partial(observe, scenario, slo)
+        self._may_repeat = not scenario.has_random_requests
         self._executor = executor
         self._advance = advance
         self._seen: dict[Setting, list[Observed]] = {}
@@ -50,8 +52,17 @@ class Pool:
             self._runs[setting] = Runs.of(self._seen[setting])
         return self._runs[setting]
 
+    def has(self, setting: Setting, runs: int) -> bool:
+        """Whether it has so many runs, or all that there are."""
+        return self.count(setting) >= runs or (setting in self and self.runs(setting).exact)
+
     def extend(self, wanted: Sequence[tuple[Setting, int]]) -> None:
-        """Simulate until each setting has so many runs."""
+        """Simulate until each setting has so many runs, or all that there are."""
+        if self._may_repeat:
+            self._extend([(setting, min(1, count)) for setting, count in wanted])
+        self._extend([(setting, count) for setting, count in wanted if not self.has(setting, count)])
+
+    def _extend(self, wanted: Sequence[tuple[Setting, int]]) -> None:
         asked = [(setting, r) for setting, count in wanted for r in range(self.count(setting), count)]
         missing = [task for task in asked if self._known(task) is None]
         fresh = dict(zip(missing, self._simulated(missing), strict=True))

@@ -9,12 +9,13 @@ import numpy as np
 
 from planner.documents import estimate_document
 from planner.measures import fraction, mean, share_of_runs
-from planner.model import Estimate
+from planner.model import Estimate, FloatArray
 from planner.percent import percent
 from planner.plan.answer import recommended
 from planner.plan.document import setting_document
 from planner.plan.robust import Candidate, Criterion, Planned
 from planner.plan.settings import Setting
+from planner.plan.tally import Runs
 from planner.uncertain import UncertainInput
 
 
@@ -57,11 +58,15 @@ def _world_document(each: Planned, number: int, chosen: Candidate | None) -> dic
         "verdict": "feasible" if best is not None else str(recommended(each.found)[0]),
         "best": None if best is None else setting_document(best) | {"replica_hours": each.best_hours},
         "kept": None if chosen is None else chosen.kept[number],
-        "fraction_503": None if runs is None else estimate_document(fraction(runs.n_503, runs.n)),
-        "fraction_504": None if runs is None else estimate_document(fraction(runs.n_504, runs.n)),
-        "fraction_failed": None if runs is None else estimate_document(fraction(runs.n_503 + runs.n_504, runs.n)),
-        "replica_hours": None if runs is None else estimate_document(mean(runs.paid_s / 3600)),
+        "fraction_503": None if runs is None else _fraction(runs.n_503, runs),
+        "fraction_504": None if runs is None else _fraction(runs.n_504, runs),
+        "fraction_failed": None if runs is None else _fraction(runs.n_503 + runs.n_504, runs),
+        "replica_hours": None if runs is None else estimate_document(mean(runs.paid_s / 3600, exact=runs.exact)),
     }
+
+
+def _fraction(hits: FloatArray, runs: Runs) -> dict[str, Any] | None:
+    return estimate_document(fraction(hits, runs.n, exact=runs.exact))
 
 
 def _input_document(given: UncertainInput, planned: Sequence[Planned]) -> dict[str, Any]:

@@ -301,7 +301,7 @@ class Search:
         nearest = min(self._assessed.values(), key=lambda a: (max(r.smooth for r in a.ratios), a.setting)).setting
         wanted = [(s, self._first_runs) for s in self._neighbours.of(nearest) if s not in self.pool]
         sure = SURE * self._first_runs
-        return wanted + ([(nearest, sure)] if self.pool.count(nearest) < sure else [])
+        return wanted + ([] if self.pool.has(nearest, sure) else [(nearest, sure)])
 
     def _is_too_doubtful(self) -> bool:
         """Many small chances may add up; then smaller ones are looked at."""
@@ -323,6 +323,7 @@ class Search:
             if a.cost.mean_s < cost_s and a.keeps >= 0.5 and not self._is_refuted(a.setting)
         ]
         chosen = sorted(cheaper, key=lambda a: (a.cost.mean_s, a.setting))[:CLOSER]
+        chosen = [a for a in chosen if not self.pool.has(a.setting, CLOSER_RUNS)]
         missing = {a.setting: CLOSER_RUNS - self.pool.count(a.setting) for a in chosen}
         if sum(missing.values()) * self.scenario.arrivals.expected_count > CLOSER_REQUESTS:
             return []
@@ -339,7 +340,7 @@ class Search:
             else:
                 doubt = min(a.keeps_well, a.cheaper_than(bound_s))
                 doubt = doubt if doubt >= self._unlikely and not self._is_refuted(a.setting) else 0.0
-            if doubt > 0 and self.pool.count(a.setting) < MOST_RUNS:
+            if doubt > 0 and not self.pool.has(a.setting, MOST_RUNS):
                 doubts.append((doubt, a.setting))
         return doubts
 

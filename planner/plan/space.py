@@ -53,13 +53,16 @@ class Space:
     most_replicas: int
     """The largest count that any of the settings allows."""
     is_limited: bool
-    """The user has said what the most is."""
+    """The user has said what the most is: by a range, or in the scenario file."""
+    file_limit: int | None = None
+    """The most that the scenario file allows, where no range says otherwise and the search would go at least so far."""
 
 
 def space_of(scenario: Scenario, slo: Slo, ranges: Ranges, room: float = ROOM) -> Space:
     """All settings within the ranges. Raises InputError where none is, or far too many are.
 
-    room: the most replicas, where the ranges do not say it, over what Poisson arrivals would need.
+    room: the most replicas, where the ranges do not say it, over what Poisson arrivals would need. A maximum that the
+    scenario file sets is a limit, unless the ranges say it.
     """
     sizes = ranges.max_concurrent or (scenario.deployment.max_concurrent_requests,)
     settings: set[Setting] = set()
@@ -71,13 +74,27 @@ def space_of(scenario: Scenario, slo: Slo, ranges: Ranges, room: float = ROOM) -
         if len(settings) > MOST_SETTINGS:
             raise too_many()
     if not settings:
-        raise InputError("the ranges hold no setting: each autoscale_min_replicas is above each autoscale_max_replicas")
+        raise _no_setting(scenario, ranges)
+    most = max(s.max_replicas for s in settings)
+    limit = _file_limit(scenario, ranges)
     return Space(
         settings=tuple(sorted(settings)),
         likely=likely,
-        most_replicas=max(s.max_replicas for s in settings),
-        is_limited=ranges.max_replicas is not None,
+        most_replicas=most,
+        is_limited=ranges.max_replicas is not None or limit == most,
+        file_limit=limit if limit == most else None,
     )
+
+
+def _file_limit(scenario: Scenario, ranges: Ranges) -> int | None:
+    return scenario.replica_limit if ranges.max_replicas is None else None
+
+
+def _no_setting(scenario: Scenario, ranges: Ranges) -> InputError:
+    above = "each autoscale_max_replicas"
+    if (limit := _file_limit(scenario, ranges)) is not None:
+        above = f"the scenario's maximum of {limit} (--autoscale-max-replicas lifts it)"
+    return InputError(f"the ranges hold no setting: each autoscale_min_replicas is above {above}")
 
 
 def among(scenario: Scenario, slo: Slo, settings: Sequence[Setting]) -> Space:
@@ -109,7 +126,8 @@ def _of_one_size(scenario: Scenario, slo: Slo, ranges: Ranges, size: int, room: 
     workers = deployment.worker_count if ranges.max_concurrent is None else size
     at_work = min(size, workers)
     needed = _needed(scenario, slo, at_work)
-    most = min(MOST_REPLICAS, math.ceil(room * needed) + 2)
+    limit = _file_limit(scenario, ranges) or MOST_REPLICAS
+    most = min(limit, math.ceil(room * needed) + 2)
     fewest = max(1, min(most, math.floor(0.5 * _mean_load(scenario) / at_work)))
     if deployment.autoscaler is Autoscaler.FIXED:
         counts = ranges.max_replicas or tuple(range(1, most + 1))
@@ -124,7 +142,7 @@ def _of_one_size(scenario: Scenario, slo: Slo, ranges: Ranges, size: int, room: 
     static = [
         (count, count, deployment.target_utilization_percent)
         for count in sorted({*minima, *maxima})
-        if _is_static(count, ranges)
+        if count <= limit and _is_static(count, ranges)
     ]
     return [Setting(*three, size, workers) for three in (*scaled, *static)], needed
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.special import betainc, ndtri, stdtr
@@ -76,6 +76,7 @@ class Runs:
     paid_s: FloatArray
     peak_unclamped: FloatArray
     n_504: FloatArray
+    repeats: FloatArray = field(default_factory=lambda: np.zeros(1))
 
     @classmethod
     def of(cls, observed: Sequence[Observed]) -> Runs:
@@ -84,10 +85,18 @@ class Runs:
     def __len__(self) -> int:
         return len(self.n)
 
+    @property
+    def exact(self) -> bool:
+        """Whether every further run would be as these are."""
+        return bool(self.repeats.all())
+
 
 @dataclass(frozen=True, kw_only=True)
 class Ratio:
-    """A part of the promise as one setting's runs show it, on a logarithmic scale: log(ratio / bound) and its error."""
+    """A part of the promise as one setting's runs show it, on a logarithmic scale: log(ratio / bound) and its error.
+
+    exact: every further run shows the same, so there is no error. log_value is -inf where the ratio is 0 for sure.
+    """
 
     log_value: float
     variance_per_run: float
@@ -98,9 +107,12 @@ class Ratio:
     smooth: float
     """What stands for log_value where settings are compared: a share of runs jumps from 0 to 1 between two of them,
     the quantile of single runs that it speaks of does not."""
+    exact: bool = False
 
     def error(self, common_variance: float) -> float:
         """Standard error of log_value; the spread of few runs is drawn towards that of all settings."""
+        if self.exact:
+            return 0.0
         pooled = (PRIOR_RUNS * common_variance + (self.runs - 1) * self.variance_per_run) / (PRIOR_RUNS + self.runs - 1)
         return math.sqrt(max(pooled / self.runs, self._rare()))
 
@@ -109,25 +121,36 @@ class Ratio:
         return 0.0 if self.saw == self.runs else 1 / (self.saw + 0.5)
 
     def probability_below(self, factor: float, common_variance: float) -> float:
-        """How probable it is that the true ratio is below factor x bound."""
+        """How probable it is that the true ratio is below factor x bound; of one that is known, that it is kept."""
+        if self.exact:
+            return float(self.log_value <= 0)
         if self.part.is_share_of_runs:  # exact: a uniform prior on the share of runs that break the promise
             return float(betainc(self.saw + 1, self.runs - self.saw + 1, min(1.0, factor * self.part.bound)))
-        score = (math.log(factor) - self.log_value) / self.error(common_variance)
+        error = self.error(common_variance)
+        if error == 0:
+            return float(self.log_value <= math.log(factor))
+        score = (math.log(factor) - self.log_value) / error
         return float(stdtr(PRIOR_RUNS + self.runs - 1, score))
 
 
 def ratio(part: Part, runs: Runs, slo: Slo) -> Ratio:
     """One part of the promise, from all runs of a setting."""
     hits, trials = part.hits_and_trials(runs, slo)
-    value, variance = _value_and_variance(hits, trials, unit=1 if part.is_share_of_runs else CLUSTER)
+    unit = 0 if runs.exact else 1 if part.is_share_of_runs else CLUSTER
+    value, variance = _value_and_variance(hits, trials, unit)
     return Ratio(
-        log_value=math.log(value / part.bound),
+        log_value=_log(value / part.bound),
         variance_per_run=variance,
         runs=len(hits),
         saw=int((hits > 0).sum()),
         part=part,
-        smooth=_log_quantile(runs, slo) if part.is_share_of_runs else math.log(value / part.bound),
+        smooth=_log_quantile(runs, slo) if part.is_share_of_runs else _log(value / part.bound),
+        exact=runs.exact,
     )
+
+
+def _log(value: float) -> float:
+    return math.log(value) if value > 0 else -math.inf
 
 
 def _value_and_variance(hits: FloatArray, trials: FloatArray, unit: float) -> tuple[float, float]:
@@ -151,10 +174,10 @@ def _log_quantile(runs: Runs, slo: Slo) -> float:
 
 def _log_quantile_of(bound: FailureBound, runs: Runs, slo: Slo) -> float:
     assert slo.min_fraction_of_runs is not None
-    value, variance = _value_and_variance(bound.simulated_hits(runs), runs.n, CLUSTER)
+    value, variance = _value_and_variance(bound.simulated_hits(runs), runs.n, unit=0 if runs.exact else CLUSTER)
     deviation = math.sqrt(math.log1p(variance))
     quantile = float(ndtri(slo.min_fraction_of_runs)) * deviation - deviation**2 / 2
-    return math.log(value / bound.largest) + quantile
+    return _log(value / bound.largest) + quantile
 
 
 @dataclass(frozen=True, kw_only=True)

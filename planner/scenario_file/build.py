@@ -41,7 +41,8 @@ def build(document: dict[str, Any], source: str, folder: Path, overridden: tuple
     problems = Problems(source, document, overridden)
     given = _validated(document, problems)
     form = at_mid(given)
-    deployment, warnings = read_deployment(form.deployment, problems, folder)
+    read = read_deployment(form.deployment, problems, folder)
+    deployment = read.made
     traffic = read_traffic(form, problems, folder)
     service_time = _service_time(form.service_time, traffic, problems, folder)
     cold_start = _cold_start(form.cold_start, deployment, problems, folder)
@@ -74,12 +75,13 @@ def build(document: dict[str, Any], source: str, folder: Path, overridden: tuple
         request=request,
         seed=form.seed,
         warnings=(
-            *warnings,
+            *read.warnings,
             *traffic.warnings,
             *_about_service(form, traffic, service_time, source),
             *late,
             *((MID_WARNING,) if uncertain else ()),
         ),
+        replica_limit=read.replica_limit,
         uncertain=uncertain,
     )
 

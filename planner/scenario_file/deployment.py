@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,17 @@ from planner.scenario_file.problems import Problems
 from planner.scenario_file.yaml_text import parse, read_text
 
 
-def read_deployment(form: Any, problems: Problems, folder: Path) -> tuple[Deployment | None, tuple[str, ...]]:
-    """The deployment (None where it is bad) and warnings about what was taken by default."""
+@dataclass(frozen=True)
+class ReadDeployment:
+    """made: None where it is bad. warnings: about what was taken by default. replica_limit: of `Scenario`."""
+
+    made: Deployment | None = None
+    warnings: tuple[str, ...] = ()
+    replica_limit: int | None = None
+
+
+def read_deployment(form: Any, problems: Problems, folder: Path) -> ReadDeployment:
+    """The deployment of a form."""
     given = _given(form, problems)
     api = Api(form.api or Api.V2)
     autoscaler = None if form.autoscaler is None else Autoscaler(form.autoscaler)
@@ -25,7 +35,7 @@ def read_deployment(form: Any, problems: Problems, folder: Path) -> tuple[Deploy
     if form.file is not None:
         azure = _azure_file(form.file, problems, folder)
         if azure is None:
-            return None, ()
+            return ReadDeployment()
         if form.api is not None and api is not azure.api:
             problems.add(("deployment", "api"), f"but {form.file} is a file of api {azure.api}")
         api, warnings = azure.api, azure.warnings
@@ -34,7 +44,7 @@ def read_deployment(form: Any, problems: Problems, folder: Path) -> tuple[Deploy
     if autoscaler is None:
         autoscaler = Autoscaler.FIXED if "num_replicas" in given else Autoscaler.AZUREML_FE
     if any(problems.is_bad("deployment", name) for name in _NEEDED):
-        return None, ()
+        return ReadDeployment()
     if any(problems.is_bad("deployment", name) for name in _TIMEOUT_AND_WAIT):
         given.pop("scoring_timeout_from", None)
     try:
@@ -42,8 +52,9 @@ def read_deployment(form: Any, problems: Problems, folder: Path) -> tuple[Deploy
         deployment, more = azureml.deployment(api, autoscaler, given, source=source)
     except InputError as error:
         problems.foreign(("deployment",), InputError(*(_labelled(sentence, given) for sentence in error.problems)))
-        return None, ()
-    return deployment, (*warnings, *more)
+        return ReadDeployment()
+    limit = given.get("max_replicas") if autoscaler is Autoscaler.AZUREML_FE else None
+    return ReadDeployment(deployment, (*warnings, *more), None if limit is None else limit.value)
 
 
 def _labelled(sentence: str, given: dict[str, Given]) -> str:

@@ -55,6 +55,8 @@ class ReplicateResult:
     latency_bucket: IntArray
     """Latencies of 200 answers: the buckets of `planner.sim.layout` that hold any, and how many each holds."""
     latency_count: IntArray
+    created: int
+    """Replicas created after the start: each has drawn a cold start."""
     bin_s: float
     bin_requests: IntArray
     bin_503: IntArray
@@ -64,6 +66,8 @@ class ReplicateResult:
     bin_desired: FloatArray
     requests: RequestLog | None = None
     replicas: ReplicaLog | None = None
+    repeats: bool = False
+    """Nothing that is random took part: every other replicate of the scenario is this one, to the last digit."""
 
     @property
     def n(self) -> int:
@@ -88,7 +92,9 @@ def simulate_replicate(
         services = drawn(scenario.service_time, scenario.seed, replicate, Stream.SERVICE)
     arrivals = scenario.arrivals.blocks(scenario.seed, replicate)
     draws = cold_starts(scenario, replicate)
-    return simulate_requests(scenario, arrivals, services, draws, bin_s=bin_s, with_log=with_log)
+    result = simulate_requests(scenario, arrivals, services, draws, bin_s=bin_s, with_log=with_log)
+    drew_nothing = result.created == 0 or scenario.cold_start.cv == 0
+    return replace(result, repeats=drew_nothing and not scenario.has_random_requests)
 
 
 def simulate_requests(
@@ -206,6 +212,7 @@ class _Run:
             peak_unclamped=int(self._state.i[PEAK_UNCLAMPED]),
             latency_bucket=(buckets := np.flatnonzero(self._out.latencies != 0)),
             latency_count=self._out.latencies[buckets].astype(np.int64),
+            created=int(self._state.i[CREATED]),
             bin_s=rules.bin_s,
             bin_requests=count[I_BINS : I_BINS + bins].copy(),
             bin_503=count[I_BINS + bins :].copy(),

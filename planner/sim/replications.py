@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 from planner.errors import WorkersLostError
 from planner.scenario import Scenario
-from planner.sim.engine import ReplicateResult, simulate_replicate
+from planner.sim.engine import BIN_S, ReplicateResult, simulate_replicate
 
 Task = TypeVar("Task")
 R = TypeVar("R")
@@ -43,11 +43,19 @@ SERIAL = Serial()
 
 
 def replicate(
-    scenario: Scenario, replications: int, executor: Executor = SERIAL, *, first: int = 0
+    scenario: Scenario, replications: int, executor: Executor = SERIAL, *, first: int = 0, bin_s: float = BIN_S
 ) -> Iterator[ReplicateResult]:
-    """The results of replicates first to first + replications - 1."""
+    """The results of replicates first to first + replications - 1; where all are the same, of the first alone."""
+    make = partial(simulate_replicate, scenario, bin_s=bin_s)
+    replicates = range(first, first + replications)
     try:
-        yield from executor.in_order(partial(simulate_replicate, scenario), range(first, first + replications))
+        if not scenario.has_random_requests:
+            for result in executor.in_order(make, replicates[:1]):
+                yield result
+                if result.repeats:
+                    return
+            replicates = replicates[1:]
+        yield from executor.in_order(make, replicates)
     except WorkersLostError as lost:
         if not lost.tasks:
             raise

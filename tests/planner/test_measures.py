@@ -13,6 +13,7 @@ from scipy import stats
 from planner.errors import NoVerdictError
 from planner.measures import (
     CLUSTER,
+    Counts,
     bucket_value_s,
     clopper_pearson_high,
     difference,
@@ -22,13 +23,15 @@ from planner.measures import (
     share,
     share_of_runs,
 )
+from planner.model import Slo
+from planner.promise import runs_within
 from planner.sim.requests import _latency_bucket
 
 
 def answers(values: np.ndarray) -> Any:
     """What `quantile` reads of a replicate."""
     buckets, counts = np.unique([_latency_bucket.py_func(float(v)) for v in values], return_counts=True)
-    return SimpleNamespace(latency_bucket=buckets.astype(int), latency_count=counts)
+    return SimpleNamespace(repeats=False, latency_bucket=buckets.astype(int), latency_count=counts)
 
 
 def test_fraction_is_a_ratio_of_sums_with_a_log_t_interval() -> None:
@@ -136,3 +139,32 @@ def test_quantile_is_that_of_the_pooled_answers() -> None:
     assert estimate.value == pytest.approx(exact, rel=0.001)
     assert estimate.low < exact < estimate.high
     assert quantile([answers(np.empty(0))] * 3, 0.5) is None
+
+
+def test_an_exact_number_is_a_point() -> None:
+    hits, trials = np.array([29.0]), np.array([100.0])
+    for estimate in (fraction(hits, trials, exact=True), share(hits, trials, exact=True), mean(hits, exact=True)):
+        assert estimate.low == estimate.value == estimate.high
+        assert estimate.exact
+
+
+def test_equal_runs_that_may_differ_are_no_point() -> None:
+    """None of 100 differed, so up to 3 % of runs may, by CLUSTER requests or more."""
+    estimate = fraction(np.full(100, 30.0), np.full(100, 1000.0))
+    assert estimate.low == pytest.approx(0.03 - clopper_pearson_high(0, 100) * CLUSTER / 1000)
+    assert estimate.high == pytest.approx(0.03 + clopper_pearson_high(0, 100) * CLUSTER / 1000)
+
+
+@pytest.mark.parametrize("other", [0.0, 500.0])
+def test_one_run_that_differs_may_stand_for_a_twentieth_of_all(other: float) -> None:
+    hits = np.append(np.full(99, 100.0), other)
+    estimate = fraction(hits, np.full(100, 1000.0))
+    true = 0.1 + 0.04 * (other / 1000 - 0.1)  # four in a hundred runs differ
+    assert estimate.low <= true <= estimate.high
+
+
+def test_a_run_at_the_bound_keeps_it_as_the_fraction_does() -> None:
+    assert 29 > 0.29 * 100
+    hits, none = np.array([29.0, 30.0, 0.0]), np.zeros(3)
+    counts = Counts(n=np.array([100.0, 100.0, 0.0]), n_503=hits, n_504=none, causes=none)
+    assert runs_within(Slo(max_fraction_503=0.29), counts).tolist() == [True, False, True]

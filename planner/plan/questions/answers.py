@@ -34,7 +34,7 @@ def answer_questions(
     scenario = dataclasses.replace(scenario, deployment=deployment)
     bench = Bench(executor=executor, replications=replications, first=first, advance=advance)
     answers["deployment"] = _settings(deployment)
-    base = bench.run(scenario, bench.affordable(scenario, remedies.SIMULATIONS), "these settings")
+    base = bench.run(scenario, bench.own_runs(scenario), "these settings")
     try:
         own = Trial.of(scenario, base)
     except NoVerdictError as nothing:

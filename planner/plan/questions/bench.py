@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 from planner.documents import estimate_document
-from planner.measures import Measures, measure
+from planner.measures import Measures, are_exact, measure
 from planner.model import Verdict, VerdictWord
 from planner.plan.space import busiest_rps
 from planner.scenario import Scenario
-from planner.sim.engine import ReplicateResult, simulate_replicate
-from planner.sim.replications import Executor
+from planner.sim.engine import ReplicateResult
+from planner.sim.replications import Executor, replicate
 from planner.slo import JudgedPart, judged_parts, together
 
 FEWEST_RUNS = 20
@@ -21,6 +20,9 @@ FEWEST_RUNS = 20
 
 MOST_REQUESTS = 30_000_000
 """Simulated for one question, about, as far as FEWEST_RUNS allows."""
+
+SIMULATIONS = 4
+"""The deployment itself and its remedies."""
 
 Advance = Callable[[str], None]
 """Called after each run with what the work is about."""
@@ -48,12 +50,16 @@ class Bench:
         requests = max(1.0, scenario.arrivals.expected_count) * simulations
         return min(self.replications, max(FEWEST_RUNS, int(MOST_REQUESTS / requests)))
 
+    def own_runs(self, scenario: Scenario) -> int:
+        """Runs of the deployment itself and of each remedy, which are compared run by run."""
+        return self.affordable(scenario, SIMULATIONS)
+
     def run(self, scenario: Scenario, runs: int, label: str, done: int = 0) -> list[ReplicateResult]:
-        """Runs number `done` to `runs` - 1."""
-        # One bin: what is counted over time is not asked for.
-        simulate = partial(simulate_replicate, scenario, bin_s=scenario.duration_s)
+        """Runs number `done` to `runs` - 1; where all are the same the first of them alone."""
         results = []
-        for result in self.executor.in_order(simulate, range(self.first + done, self.first + runs)):
+        first = self.first + done
+        # One bin: what is counted over time is not asked for.
+        for result in replicate(scenario, runs - done, self.executor, first=first, bin_s=scenario.duration_s):
             results.append(result)
             self.advance(label)
         return results
@@ -64,7 +70,8 @@ class Bench:
         while True:
             results += self.run(scenario, min(runs, max(FEWEST_RUNS, 2 * len(results))), label, len(results))
             trial = Trial.of(scenario, results, factor)
-            if len(results) >= runs or trial.verdict.word is not VerdictWord.UNDECIDED:
+            is_all = len(results) >= runs or are_exact(results)
+            if is_all or trial.verdict.word is not VerdictWord.UNDECIDED:
                 return trial
 
 

@@ -10,7 +10,7 @@ from planner.model import Autoscaler, Deployment
 from planner.percent import percent
 from planner.plan.questions.bench import Bench, Trial
 from planner.plan.questions.paired import difference_503, difference_failed
-from planner.plan.questions.words import points, share
+from planner.plan.questions.words import effect, share
 from planner.scenario import Scenario
 
 
@@ -20,16 +20,13 @@ def lose_one_replica(own: Trial, scenario: Scenario, bench: Bench) -> dict[str, 
         return unanswered("There is one replica: when it is lost, none is left.")
     lost = without_one(scenario.deployment)
     changed = dataclasses.replace(scenario, deployment=lost)
-    results = bench.run(changed, len(own.results), "one replica lost")
+    results = bench.run(changed, bench.own_runs(scenario), "one replica lost")
     trial = Trial.of(changed, results)
     change = difference_503(own.results, results)
     without, with_all = trial.measures.fraction_503, own.measures.fraction_503
-    effect = (
-        f"{share(without)} of requests get 503, against {percent(with_all.value)} "
-        f"({points(change.value)} points, {points(change.low)} to {points(change.high)})"
-    )
+    took = f"{share(without)} of requests get 503, against {percent(with_all.value)} ({effect(change)})"
     if own.measures.has_504 or trial.measures.has_504:
-        effect += f" and {share(trial.measures.fraction_504)} 504, against {percent(own.measures.fraction_504.value)}"
+        took += f" and {share(trial.measures.fraction_504)} 504, against {percent(own.measures.fraction_504.value)}"
     kept = "kept" if trial.kept else f"broken ({trial.broken})"
     certainty = "" if trial.is_certain else " by the estimate, though its interval holds the promised value"
     return {
@@ -40,7 +37,7 @@ def lose_one_replica(own: Trial, scenario: Scenario, bench: Bench) -> dict[str, 
         "difference_failed": estimate_document(difference_failed(own.results, results)),
         **trial.judgement(),
         "reason": None,
-        "sentence": f"{_reading(scenario.deployment, lost)}, {effect}: the promise is {kept}{certainty}.",
+        "sentence": f"{_reading(scenario.deployment, lost)}, {took}: the promise is {kept}{certainty}.",
     }
 
 

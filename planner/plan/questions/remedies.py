@@ -11,8 +11,8 @@ from planner.documents import estimate_document
 from planner.model import MOST_REPLICAS, Autoscaler, Deployment, Estimate
 from planner.percent import percent
 from planner.plan.questions.bench import Bench, Trial
-from planner.plan.questions.paired import difference_503, difference_failed, difference_in_hours
-from planner.plan.questions.words import hours, points
+from planner.plan.questions.paired import difference_503, difference_failed, difference_in_hours, n_503
+from planner.plan.questions.words import effect, hours
 from planner.scenario import Scenario
 
 TARGET, MIN, MAX, COUNT = (
@@ -23,9 +23,6 @@ TARGET, MIN, MAX, COUNT = (
 )
 
 TARGET_STEP_PERCENT, LOWEST_TARGET_PERCENT = 20, 10
-
-SIMULATIONS = 4
-"""The deployment itself and its remedies."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,10 +102,10 @@ def _quarter_more(count: int) -> int:
 
 def _effect(remedy: Remedy, own: Trial, scenario: Scenario, bench: Bench) -> dict[str, Any]:
     changed = dataclasses.replace(scenario, deployment=remedy.deployment)
-    results = bench.run(changed, len(own.results), f"{remedy.setting} {remedy.after}")
+    results = bench.run(changed, bench.own_runs(scenario), f"{remedy.setting} {remedy.after}")
     trial = Trial.of(changed, results)
     change, paid = difference_503(own.results, results), difference_in_hours(own.results, results)
-    is_same = all(a.n_503 == b.n_503 for a, b in zip(own.results, results, strict=True))
+    is_same = bool((n_503(own.results) == n_503(results)).all())
     fractions = own.measures.fraction_503.value, trial.measures.fraction_503.value
     return {
         **_named(remedy, remedy.after),
@@ -136,8 +133,7 @@ def _sentence(
         return f"{start} changes the 503s of no run: {percent(fractions[0])} as before, {hours(paid)}"
     before, after = (percent(fraction) for fraction in fractions)
     few = "" if change.resolved else ", a bound, for few runs differ"
-    effect = f"{points(change.value)} points, {points(change.low)} to {points(change.high)}{few}"
-    return f"{start} takes the 503s from {before} to {after} ({effect}) {hours(paid)}"
+    return f"{start} takes the 503s from {before} to {after} ({effect(change)}{few}) {hours(paid)}"
 
 
 def _timed_out(own: Trial, trial: Trial) -> str:
@@ -146,8 +142,7 @@ def _timed_out(own: Trial, trial: Trial) -> str:
         return ""
     before, after = (percent(t.measures.fraction_504.value) for t in (own, trial))
     change = difference_failed(own.results, trial.results)
-    effect = f"{points(change.value)} points, {points(change.low)} to {points(change.high)}"
-    return f"; the 504s go from {before} to {after}, all failed requests change by {effect}"
+    return f"; the 504s go from {before} to {after}, all failed requests change by {effect(change)}"
 
 
 def _stuck(remedy: Remedy) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from planner.percent import percent
 
 def share(estimate: Estimate) -> str:
     """0.094 % (0.088 % to 0.1 %); where too few runs saw any, its upper bound."""
+    if estimate.exact:
+        return f"{percent(estimate.value)} (exactly)"
     if not estimate.resolved:
         return f"{percent(estimate.value)} (at most {percent(estimate.high)})"
     return f"{percent(estimate.value)} ({percent(estimate.low)} to {percent(estimate.high)})"
@@ -23,6 +25,13 @@ def failures(measures: Measures) -> str:
 def points(value: float) -> str:
     """A difference of two fractions in percentage points, with its sign."""
     return f"{100 * value:+.2g}" if value else "0"
+
+
+def effect(change: Estimate) -> str:
+    """A difference of two fractions with its interval: -0.2 points, -0.3 to -0.1."""
+    if change.exact:
+        return f"{points(change.value)} points exactly"
+    return f"{points(change.value)} points, {points(change.low)} to {points(change.high)}"
 
 
 def hours(change: Estimate) -> str:

@@ -40,7 +40,7 @@ class Point(NamedTuple):
 
     @property
     def shown(self) -> float:
-        """Where the point stands: at its value, or at the upper end of what is not resolved."""
+        """Where the point stands: at its value, or at the upper end of what is not resolved; 0 where there are none."""
         return self.fraction if self.resolved and self.fraction > 0 else self.high
 
 
@@ -58,6 +58,9 @@ def draw_frontier(
     what: how the requests fail.
     """
     artists: list[Artist] = []
+    seen = [end for p in (*frontier, *others) for end in (p.low, p.high) if end > 0]
+    frontier, others = ([_on_axis(p, min([slo, *seen]) / 3) for p in points] for points in (frontier, others))
+    chosen = None if chosen is None else _on_axis(chosen, min([slo, *seen]) / 3)
     if others:
         artists += _points(ax, others, color="#b9c4cc", size=4.5, label="other settings")
     if frontier:
@@ -83,6 +86,15 @@ def draw_frontier(
     if chosen is not None:
         artists.append(_name(ax, chosen))
     return artists
+
+
+def _on_axis(point: Point, floor: float) -> Point:
+    """A logarithmic axis has no 0: a setting without any 503 stands at its foot."""
+    return point if point.shown > 0 else point._replace(high=floor)
+
+
+_AT_FOOT = {True: "none at all", False: "at most (too few 503s seen)"}
+"""What a triangle means, by whether all of them are known for sure."""
 
 
 def _points(ax: Axes, points: Sequence[Point], *, color: str, size: float, label: str) -> list[Artist]:
@@ -113,7 +125,7 @@ def _points(ax: Axes, points: Sequence[Point], *, color: str, size: float, label
             markerfacecolor="white",
             markeredgecolor=color,
             linestyle="",
-            label="at most (too few 503s seen)" if color == BLUE else None,
+            label=_AT_FOOT[all(p.resolved for p in unknown)] if color == BLUE else None,
             zorder=3,
         )
     return artists

@@ -41,7 +41,7 @@ def _head(document: words.Document) -> dict[str, Any]:
         "meaning": _MEANINGS[document["verdict"], entry is not None],
         "recommended": None if entry is None else words.setting_text(document, entry),
         "reasons": [words.capital(reason) for reason in document["reasons"]]
-        + _known(words.limit(document), words.ending(document)),
+        + _known(words.limit(document), words.file_limits(document), words.ending(document)),
         "is_assumed": document["slo"]["is_assumed"],
         "promise": [words.capital(part).rstrip(".") for part in words.promised(document)],
         "certainty": _known(words.certainty(document), words.freshness(document)),

@@ -144,7 +144,7 @@ _ESTIMATED: dict[str, Check] = {"confidence": _FRACTION, "replications": _COUNT,
 
 
 def _estimate(value: Check) -> Check:
-    return _record({"value": value, "low": value, "high": value} | _ESTIMATED)
+    return _record({"value": value, "low": value, "high": value} | _ESTIMATED, {"exact": _TRUTH})
 
 
 def _estimate_or_number(value: Check) -> Check:
@@ -336,5 +336,9 @@ _PLAN = _record(
         "interrupted": _TRUTH,
         "warnings": _each(_TEXT),
         "provenance": _PROVENANCE,
-    }
+    },
+    {
+        "same_in_every_run": _maybe(_TEXT),
+        "limits": _each(_record({"setting": _TEXT, "value": _COUNT, "is_kept": _TRUTH})),
+    },
 )

@@ -222,6 +222,8 @@ def freshness(document: Document) -> str | None:
     entry = document["recommended"]
     if entry is None:
         return None
+    if document.get("same_in_every_run"):
+        return str(document["same_in_every_run"])
     runs = f"{entry['replications']:,} replications"
     if entry["is_fresh"]:
         return f"Its estimates come from {runs} that had no part in choosing it."
@@ -232,6 +234,21 @@ def limit(document: Document) -> str | None:
     """What keeps every setting from the promise."""
     name = document["binding_limit"]
     return None if name is None else LIMITS.get(name, f"What stands in the way: {name.replace('_', ' ')}.")
+
+
+def file_limits(document: Document) -> str | None:
+    """What became of the limits that the scenario file sets."""
+    sentences = [
+        f"The scenario's {limit['setting']} of {limit['value']:,} was kept as a limit: --{_option(limit)} lifts it."
+        if limit["is_kept"]
+        else f"The scenario's {limit['setting']} of {limit['value']:,} was no limit: --{_option(limit)} was given."
+        for limit in document.get("limits", ())
+    ]
+    return " ".join(sentences) or None
+
+
+def _option(limit: Document) -> str:
+    return str(limit["setting"]).replace("_", "-")
 
 
 def ending(document: Document) -> str | None:
