@@ -8,6 +8,7 @@ most WAIT_S, and then gets 503. It listens on 127.0.0.1 alone.
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import shutil
 import socket
@@ -15,11 +16,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from loadtest.lab.azmlinfsrv import AzmlInfSrv
 from loadtest.lab.environment import scoring_python
 from loadtest.lab.launcher_client import SCORING_SERVER_FOLDER, Launcher
+from loadtest.lab.scoring_server.launcher import die_with_parent
 from planner.child import child_environment, module_command
 from planner.model import Autoscaler, Deployment
 
@@ -98,7 +101,11 @@ async def _front_end(folder: Path, listener: socket.socket, ports: list[int], wa
     configuration.write_text(CONFIGURATION.format(wait_ms=1e3 * wait_s, fd=listener.fileno(), servers=servers))
     with (folder / "haproxy.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            "haproxy", "-db", "-f", str(configuration), pass_fds=[listener.fileno()], stdout=log, stderr=log
+            *("haproxy", "-db", "-f", str(configuration)),
+            pass_fds=[listener.fileno()],
+            stdout=log,
+            stderr=log,
+            preexec_fn=partial(die_with_parent, os.getpid()),  # also when this process is killed
         )
     try:
         print(listener.getsockname()[1], flush=True)

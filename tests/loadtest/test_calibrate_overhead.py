@@ -13,16 +13,22 @@ from loadtest.calibrate.evidence import gather
 from loadtest.calibrate.finding import Finding
 from loadtest.calibrate.overhead import FREED, QUIET, router_overhead
 from loadtest.calibrate.writing import write_scenario
+from loadtest.cli.validate_view import show
 from loadtest.runfolder import RunFolder
 from loadtest.validate.carried import MARK, OVERHEAD, CalibratedInterval, Carried, carried_by, spread
+from loadtest.validate.comparison import compare
+from loadtest.validate.observed import Observation, observe
+from loadtest.validate.prediction import FEWEST_REPLICATES, predict
 from loadtest.validate.slots import SlotGaps, header_step_s, slot_gaps
 from loadtest.validate.verdict import validate
 from planner.errors import InputError
+from planner.executors import executor_for
 from planner.model import NO_REPLICA, FloatArray, RequestLog
 from planner.records import write_requests
 from planner.scenario import Scenario
 from planner.scenario_file import load
 from planner.sim.engine import simulate_requests
+from planner.sim.replications import Executor
 from planner.workload import cold_starts
 from tests.loadtest.measured_run import measured_run, written
 
@@ -205,7 +211,9 @@ def test_the_step_of_a_header(times_s: list[float], step_s: float) -> None:
     assert header_step_s(np.array(times_s)) == step_s
 
 
-def test_the_file_carries_the_intervals_and_validate_says_them(tmp_path: Path, scenario: Scenario) -> None:
+def test_the_file_carries_the_intervals_and_validate_says_them(
+    tmp_path: Path, scenario: Scenario, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The run that is judged has no header, so that it does not tell the overhead itself."""
     evidence = gather(foreign_run(tmp_path / "run", scenario))
     part, out = router_overhead(evidence), tmp_path / "calibrated.yaml"
@@ -216,12 +224,16 @@ def test_the_file_carries_the_intervals_and_validate_says_them(tmp_path: Path, s
     assert (interval.low, interval.high) == (part.findings[0].low, part.findings[0].high)
     other = without_header(foreign_run(tmp_path / "other", scenario, seed=3))
     document = validate(other, load(out), scenario, replicates=600, alternative_replicates=2).document
-    said = next(u for u in document["uncertain"] if u["setting"] == OVERHEAD)
-    assert (said["low"], said["high"], said["widens"]) == (interval.low, interval.high, True)
-    assert "As it was calibrated" in said["why"]
+    entry = next(u for u in document["uncertain"] if u["setting"] == OVERHEAD)
+    assert (entry["low"], entry["high"], entry["widens"]) == (interval.low, interval.high, True)
+    assert "As it was calibrated" in entry["why"]
     exact, carried = document["predicted"]["fraction_503_if_exact"], document["predicted"]["fraction_503"]
     assert carried["prediction_low"] <= exact["prediction_low"]
     assert carried["prediction_high"] >= exact["prediction_high"]
+    show(document)
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"{OVERHEAD} {1e3 * interval.value:.3g} ms, 95 % interval {1e3 * interval.low:.3g} to" in said
+    assert "With these exact, the prediction interval of the 503s would be" in said
 
 
 def test_a_value_set_by_hand_counts_as_exact_and_that_is_said(tmp_path: Path, scenario: Scenario) -> None:
@@ -250,3 +262,29 @@ def test_draws_have_the_interval_that_they_come_from() -> None:
     assert np.mean(drawn < 0.002) == pytest.approx(0.025, abs=0.0034)
     assert np.mean(drawn > 0.006) == pytest.approx(0.025, abs=0.0034)
     assert spread(0.001, 0.0, 0.002, -9.0) == 0.0
+
+
+@pytest.mark.long
+@pytest.mark.statistical
+def test_a_true_model_fails_as_seldom_as_promised_and_a_wrong_one_does_not_pass(
+    tmp_path: Path, scenario: Scenario
+) -> None:
+    """20 runs, an overhead of 0 s in the scenario and 4 ms in the world, not calibrated: at an error rate of 1 %, three
+    or more failures have chance 1e-3. Wrong: one replica more, twice the wait."""
+    more = dataclasses.replace(scenario.deployment, min_replicas=SLOTS + 1, max_replicas=SLOTS + 1)
+    longer = dataclasses.replace(scenario.deployment, max_request_wait_s=0.4)
+    wrong = [dataclasses.replace(scenario, deployment=deployment) for deployment in (more, longer)]
+    failed, passed = 0, 0
+    with executor_for(None) as executor:
+        for seed in range(20):
+            folder = foreign_run(tmp_path / str(seed), scenario, seed=seed)
+            seen = observe(folder, load(str(folder.scenario)))
+            failed += not agrees(scenario, seen, executor)
+            passed += sum(agrees(world, seen, executor) for world in wrong)
+    assert failed < 3
+    assert passed == 0
+
+
+def agrees(scenario: Scenario, seen: Observation, executor: Executor) -> bool:
+    prediction = predict(scenario, seen, replicates=FEWEST_REPLICATES, executor=executor)
+    return all(statistic.is_inside for statistic in compare(seen, prediction))

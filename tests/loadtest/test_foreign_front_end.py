@@ -1,6 +1,7 @@
 """Behind a front end that nobody here wrote and that only answers: HAProxy before real scoring servers.
 
-A run calibrates the scenario, ten further runs with draws of their own are judged by it, and two wrong scenarios too.
+A run calibrates the scenario. Ten further runs replay the calibrated one, each with its own draws, and have to pass;
+one wrong setting has to fail.
 """
 
 from __future__ import annotations
@@ -11,13 +12,20 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from loadtest.calibrate.calibration import Calibration, calibrate
 from loadtest.runfolder import RunFolder
+from loadtest.validate.carried import OVERHEAD
+from loadtest.validate.verdict import validate
 from planner.child import child_environment, module_command
+from planner.executors import executor_for
+from planner.scenario_file import load
+from planner.sim.replications import Executor
 from tests.loadtest.foreign_endpoint import foreign_endpoint, haproxy_version
 
 pytestmark = [
@@ -35,98 +43,92 @@ shows: A front end that only answers.
 duration: 16s
 traffic:
   arrivals: poisson
-  rate: [{{from: 0s, rps: 4}}, {{from: 4s, rps: 24}}]
-service_time: {{distribution: lognormal, mean: 120ms, cv: 0.3}}
+  rate: [{from: 0s, rps: 4}, {from: 4s, rps: 24}]
+service_time: {distribution: lognormal, mean: 120ms, cv: 0.3}
 deployment:
   autoscaler: fixed
-  num_replicas: {replicas}
-  max_request_wait_time: {wait_ms}ms
+  num_replicas: 3
+  max_request_wait_time: 200ms
   scoring_timeout_ms: 5000
   worker_count: 1
-slo: {{max_503: 1%}}
-seed: {seed}
+slo: {max_503: 1%}
+seed: 100
 """
 
 
-def scenario_file(path: Path, *, seed: int = 1, replicas: int = REPLICAS, wait_ms: int = 200) -> Path:
-    path.write_text(SCENARIO.format(seed=seed, replicas=replicas, wait_ms=wait_ms), encoding="utf-8")
-    return path
-
-
-def surgeproof(*arguments: str) -> tuple[int, dict[str, Any]]:
-    """A command as a user has it, in a process of its own."""
-    command = [*module_command("planner.cli.root"), *arguments, "--output", "json"]
-    if shutil.which("nice") is not None and "replay" not in arguments:
-        command = ["nice", *command]
-    done = subprocess.run(command, capture_output=True, text=True, env=child_environment(), check=False, timeout=240)
-    assert done.returncode in (0, 1, 3), done.stderr
-    return done.returncode, json.loads(done.stdout)
-
-
-def replayed(folder: Path, url: str, seed: int) -> RunFolder:
+def replayed(folder: Path, text: str, url: str) -> RunFolder:
     """One valid run. A generator that this machine held up may try once more; a wrong answer may not."""
-    scenario = scenario_file(folder.with_suffix(".yaml"), seed=seed)
+    scenario = folder.with_suffix(".yaml")
+    scenario.write_text(text, encoding="utf-8")
+    problems = []
     for out in (folder, folder.with_name(f"{folder.name}-again")):
-        code, document = surgeproof("replay", str(scenario), "--url", url, "--out", str(out))
-        if code == 0 and document["generator"]["valid"]:
+        command = [*module_command("planner.cli.root"), "replay", str(scenario), "--url", url, "--out", str(out)]
+        done = subprocess.run(
+            [*command, "--output", "json"], capture_output=True, text=True, env=child_environment(), check=False
+        )
+        assert done.returncode in (0, 3), done.stderr
+        problems = json.loads(done.stdout)["generator"]["problems"]
+        if not problems:
             return RunFolder(out)
-    raise AssertionError(f"the generator was invalid twice: {document['generator']['problems']}")
+    raise AssertionError(f"the generator was invalid twice: {problems}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """calibration: from the first run; runs: of the calibrated scenario."""
+
+    calibration: Calibration
+    runs: tuple[RunFolder, ...]
+    executor: Executor
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[RunFolder]]:
-    """One run to calibrate on and RUNS to judge."""
+def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     home = tmp_path_factory.mktemp("foreign")
-    with foreign_endpoint(home / "endpoint", REPLICAS, WAIT_S) as url:
-        yield [replayed(home / f"run-{number}", url, seed=100 + number) for number in range(1 + RUNS)]
+    with executor_for(None) as executor, foreign_endpoint(home / "endpoint", REPLICAS, WAIT_S) as url:
+        first = replayed(home / "run-0", SCENARIO, url)
+        calibration = calibrate(first, home / "calibrated.yaml", executor=executor)
+        text = (home / "calibrated.yaml").read_text(encoding="utf-8")
+        seeds = (text.replace("\nseed: 100\n", f"\nseed: {100 + number}\n") for number in range(1, RUNS + 1))
+        runs = tuple(replayed(home / f"run-{k}", seeded, url) for k, seeded in enumerate(seeds, start=1))
+        yield Session(calibration=calibration, runs=runs, executor=executor)
 
 
-@pytest.fixture(scope="module")
-def calibrated(runs: list[RunFolder]) -> dict[str, Any]:
-    code, document = surgeproof("calibrate", str(runs[0].path))
-    assert code == 0
-    return document
-
-
-def test_calibrate_finds_the_overhead_from_answers_alone(calibrated: dict[str, Any]) -> None:
-    found = next(s for s in calibrated["settings"] if s["setting"] == "deployment.router_overhead")
-    print(f"\n{found['why']}")
+def test_calibrate_finds_the_overhead_from_answers_alone(session: Session) -> None:
+    settings = session.calibration.document["settings"]
+    found = next(s for s in settings if s["setting"] == OVERHEAD)
+    print(f"\n{found['after']} s ({found['low']} to {found['high']} s): {found['why']}")
     assert found["identified"]
     assert found["n"] >= 30
-    assert 0.0005 < found["low"] <= found["after"] <= found["high"] < 0.02
+    assert 0.0005 < found["low"] <= found["after"] <= found["high"] < 0.04
     assert "cancels out" in found["why"]
 
 
-def test_true_runs_pass_and_wrong_settings_do_not(
-    runs: list[RunFolder], calibrated: dict[str, Any], tmp_path: Path
-) -> None:
+def test_true_runs_pass_and_one_wrong_setting_does_not(session: Session) -> None:
     """Of ten true runs one may fail by chance (1 % each: two or more have chance 0.4 %). Prints the docs' table."""
     print(f"\nHAProxy {haproxy_version()}, Python {sys.version.split()[0]}, {os.cpu_count()} cores")
-    passed = 0
-    for run in runs[1:]:
-        _, document = surgeproof("validate", str(run.path), "--scenario", calibrated["scenario"])
-        print(f"{run.path.name}: {row(document)}")
-        passed += document["verdict"] == "pass"
-    wrong = {
-        "four replicas": scenario_file(tmp_path / "replicas.yaml", replicas=4),
-        "two replicas": scenario_file(tmp_path / "fewer.yaml", replicas=2),
-        "wait limit 400 ms": scenario_file(tmp_path / "wait.yaml", wait_ms=400),
-        "wait limit 100 ms": scenario_file(tmp_path / "shorter.yaml", wait_ms=100),
+    verdicts = [judged(session, run, run.path.name) for run in session.runs]
+    wrong: dict[str, dict[str, Any]] = {
+        "two replicas": {"min_replicas": 2, "max_replicas": 2},
+        "four replicas": {"min_replicas": 4, "max_replicas": 4},
+        "wait limit 100 ms": {"max_request_wait_s": 0.1},
+        "wait limit 400 ms": {"max_request_wait_s": 0.4},
     }
-    verdicts = {}
-    for name, scenario in wrong.items():
-        _, document = surgeproof("validate", str(runs[1].path), "--scenario", str(scenario))
-        print(f"{name}: {row(document)}")
-        verdicts[name] = document["verdict"]
-    assert passed >= RUNS - 1
-    assert verdicts == dict.fromkeys(wrong, "fail")
+    refuted = {name: judged(session, session.runs[0], name, **settings) for name, settings in wrong.items()}
+    assert sum(verdict == "pass" for verdict in verdicts) >= RUNS - 1, verdicts
+    assert refuted == dict.fromkeys(wrong, "fail")
 
 
-def row(document: dict[str, Any]) -> str:
+def judged(session: Session, run: RunFolder, name: str, **wrong: Any) -> str:
+    """The verdict by the run's own scenario, with some settings wrong; prints a row of the table."""
+    own = load(str(run.scenario))
+    scenario = replace(own, deployment=replace(own.deployment, **wrong))
+    document = validate(run, scenario, own, alternative_replicates=2, executor=session.executor).document
     total = next(s for s in document["statistics"] if s["name"] == "fraction_503")
-    overhead = next(u for u in document["uncertain"] if u["setting"] == "deployment.router_overhead")
-    return (
-        f"{100 * total['value']:.1f} % observed, {100 * total['low']:.1f} to {100 * total['high']:.1f} % predicted, "
-        f"overhead {1e3 * overhead['value']:.1f} ms ({1e3 * overhead['low']:.1f} to {1e3 * overhead['high']:.1f} ms), "
-        f"{document['verdict']}"
+    overhead = next(u for u in document["uncertain"] if u["setting"] == OVERHEAD)
+    print(
+        f"| {name} | {100 * total['value']:.1f} % | {100 * total['low']:.1f} to {100 * total['high']:.1f} % "
+        f"| {1e3 * overhead['value']:.1f} ms | {1e3 * overhead['low']:.1f} to {1e3 * overhead['high']:.1f} ms "
+        f"| {document['verdict']} |"
     )
+    return str(document["verdict"])
