@@ -126,9 +126,10 @@ def judged(session: Session, run: RunFolder, name: str, **wrong: Any) -> str:
     document = validate(run, scenario, own, alternative_replicates=2, executor=session.executor).document
     total = next(s for s in document["statistics"] if s["name"] == "fraction_503")
     overhead = next(u for u in document["uncertain"] if u["setting"] == OVERHEAD)
+    low_s, high_s = (overhead[end] or overhead["value"] for end in ("low", "high"))
     print(
         f"| {name} | {100 * total['value']:.1f} % | {100 * total['low']:.1f} to {100 * total['high']:.1f} % "
-        f"| {1e3 * overhead['value']:.1f} ms | {1e3 * overhead['low']:.1f} to {1e3 * overhead['high']:.1f} ms "
+        f"| {1e3 * overhead['value']:.1f} ms | {1e3 * low_s:.1f} to {1e3 * high_s:.1f} ms "
         f"| {document['verdict']} |"
     )
     return str(document["verdict"])
