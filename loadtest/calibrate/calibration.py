@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from loadtest.calibrate import cold_start, pod, policy, service_time
+from loadtest.calibrate import cold_start, overhead, pod, policy, service_time
 from loadtest.calibrate.evidence import CLOCK, POLICY, Evidence, check_times, gather
 from loadtest.calibrate.finding import CONFIDENCE, Finding, Part
 from loadtest.calibrate.prediction_error import errors, in_sample_verdict
@@ -80,7 +80,7 @@ def _measured(
     """What is measured directly comes first: the policy is then judged by it."""
     parts = [
         service_time.measure(evidence, values_file(out)),
-        pod.router_overhead(evidence),
+        overhead.router_overhead(evidence),
         cold_start.measure(evidence),
     ]
     scenario = _applied(parts, evidence.scenario)

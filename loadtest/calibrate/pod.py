@@ -1,27 +1,21 @@
-"""WORKER_COUNT and the router's overhead: what passes between the dispatch of a request and its answer."""
+"""WORKER_COUNT: how many of a replica's requests are worked on at once, told by what waits inside the pods."""
 
 from __future__ import annotations
 
 import dataclasses
-import math
 from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 
 from loadtest.calibrate.evidence import CLOCK, POLICY, Evidence
 from loadtest.calibrate.finding import CONFIDENCE, Finding, Part, unknown
-from loadtest.calibrate.resampling import median
-from loadtest.validate.observed import FEWEST_OVERHEADS, Observation
-from loadtest.validate.pods import overheads, pods
+from loadtest.calibrate.overhead import quiet_overheads
+from loadtest.validate.observed import Observation
+from loadtest.validate.pods import pods
 from loadtest.validate.prediction import simulated
 from planner.model import FloatArray
 from planner.scenario import Scenario
-from planner.scenario_file.retiming import duration_text
 from planner.sim.replications import Executor
-
-RESOLUTION_S = 0.001
-"""Of an overhead: less is the client's own timer."""
 
 MOST_WORKERS = 64
 """Numbers of workers that are tried."""
@@ -35,41 +29,6 @@ TELLING_S = 0.010
 EXCESS_REPLICATES = 199
 EXCESS_RESOLUTION_S = 0.010
 """Of the time a request spends outside its worker, as a mean over a run: the client's timers, the network."""
-
-
-def router_overhead(evidence: Evidence) -> Part:
-    before_s = evidence.scenario.deployment.router_overhead_s
-    setting, unit = "deployment.router_overhead", "s"
-    if CLOCK in evidence.unfit:
-        return _kept(unknown(setting, before_s, unit, "latencies", evidence.unfit[CLOCK]))
-    values, source, why = _overheads(evidence)
-    if len(values) < FEWEST_OVERHEADS:
-        why = f"{len(values)} answers neither queued nor waited in a pod, an interval needs {FEWEST_OVERHEADS}."
-        return _kept(unknown(setting, before_s, unit, source, why, len(values)))
-    seen = median(np.maximum(values, 0.0))
-    is_kept = seen.holds(before_s) or abs(seen.value - before_s) <= RESOLUTION_S
-    after_s = before_s if is_kept else round(seen.value, 6)
-    near = "" if seen.holds(before_s) or not is_kept else f" Kept: it is within {RESOLUTION_S * 1e3:g} ms of that."
-    finding = Finding(
-        setting=setting,
-        before=before_s,
-        after=after_s,
-        low=seen.low,
-        high=seen.high,
-        unit=unit,
-        identified=True,
-        n=len(values),
-        measured_from=source,
-        why=f"{why} Their median: a late timer of the client moves a mean, but not this.{near}",
-    )
-    if is_kept:
-        return _kept(finding)
-    return Part(
-        name="router_overhead",
-        findings=(finding,),
-        overrides={setting: duration_text(after_s)},
-        apply=lambda s: _with_deployment(s, router_overhead_s=after_s),
-    )
 
 
 def worker_count(evidence: Evidence, scenario: Scenario, executor: Executor) -> Part:
@@ -162,7 +121,8 @@ def _from_latencies(
     if not len(outside_s):
         return 1, list(range(1, most + 1)), 0
     seen = _excess(outside_s)
-    seen -= float(np.median(_overheads(evidence)[0])) if len(_overheads(evidence)[0]) else 0.0
+    quiet_s, _ = quiet_overheads(evidence)
+    seen -= float(np.median(quiet_s)) if len(quiet_s) else 0.0
     p_values = []
     for w in range(1, most + 1):
         candidate = _with_deployment(scenario, worker_count=w)
@@ -191,30 +151,6 @@ def _p_value(value: float, others: FloatArray) -> float:
     above = int(np.sum(others >= value - EXCESS_RESOLUTION_S))
     below = int(np.sum(others <= value + EXCESS_RESOLUTION_S))
     return min(1.0, 2 * (1 + min(above, below)) / (len(others) + 1))
-
-
-def _overheads(evidence: Evidence) -> tuple[FloatArray, str, str]:
-    """Times outside the worker of requests that waited nowhere, where they come from, and why they waited nowhere."""
-    log, deployment = evidence.log, evidence.scenario.deployment
-    if np.isfinite(log.start_s).any():
-        values = overheads(log, deployment.max_concurrent_requests)
-        return values, "dispatch to answer, less the time in the worker", "No other request was in their replica."
-    alone, why = _found_a_free_replica(evidence)
-    values = (log.finish_s - log.sent_s - log.service_time_s)[evidence.answered & alone]
-    return values, "send to answer, less the time in the worker", why
-
-
-def _found_a_free_replica(evidence: Evidence) -> tuple[npt.NDArray[np.bool_], str]:
-    """Requests that were sent while fewer others were out than replicas ready: nobody can have waited."""
-    log, replicas = evidence.log, evidence.replicas
-    sent = np.sort(log.sent_s[np.isfinite(log.sent_s)])
-    ends = np.sort(np.where(np.isfinite(log.finish_s), log.finish_s, math.inf)[np.isfinite(log.sent_s)])
-    out = np.searchsorted(sent, log.sent_s, side="left") - np.searchsorted(ends, log.sent_s, side="right")
-    if replicas is None:
-        return out == 0, "No other request was out; the network from client to front end is part of it."
-    row = np.maximum(np.searchsorted(replicas.time_s, log.sent_s, side="right") - 1, 0)
-    why = "Fewer others were out than replicas ready; the network from client to front end is part of it."
-    return out < np.minimum(replicas.ready[row], replicas.ready[np.minimum(row + 1, len(replicas) - 1)]), why
 
 
 def _kept(finding: Finding) -> Part:

@@ -10,8 +10,8 @@ import numpy as np
 from loadtest.calibrate.evidence import Evidence
 from loadtest.calibrate.families import choose, family_of, kept_values, made
 from loadtest.calibrate.finding import Finding, Part, unknown
-from loadtest.calibrate.resampling import Interval, mean_and_cv, ratio
 from loadtest.validate.comparison import SERVICE_TIME_RESOLUTION
+from loadtest.validate.resampling import Interval, mean_and_cv, ratio
 from planner.model import FloatArray, IntArray, Outcome
 from planner.percent import percent
 from planner.scenario import Scenario

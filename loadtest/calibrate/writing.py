@@ -11,6 +11,7 @@ from typing import Any
 from loadtest.calibrate.evidence import Evidence
 from loadtest.calibrate.finding import Finding, Part
 from loadtest.calibrate.service_time import VALUES_COLUMN
+from loadtest.validate.carried import SERVICE_TIME, VALUE_OF, CalibratedInterval, carried_by
 from loadtest.validate.in_sample import identity, origins
 from planner import __version__
 from planner.errors import InputError
@@ -51,7 +52,7 @@ def write_scenario(evidence: Evidence, parts: Sequence[Part], expected: Scenario
     document = override(evidence.document, changes)
     document = {"name": name} | document | {"name": name}
     _move_references(document, evidence.folder.path, out.parent, exempt=values_file(out))
-    text = "\n".join([*_comments(evidence, parts), dump(document)])
+    text = "\n".join([*_comments(evidence, parts, expected), dump(document)])
     values_s = [value for part in parts for value in part.values_s]
     try:
         if values_s:
@@ -86,7 +87,7 @@ def _move_references(document: dict[str, Any], home: Path, target: Path, *, exem
         value_at(document, path[:-1])[path[-1]] = Path(os.path.relpath(home / file, target)).as_posix()
 
 
-def _comments(evidence: Evidence, parts: Sequence[Part]) -> list[str]:
+def _comments(evidence: Evidence, parts: Sequence[Part], expected: Scenario) -> list[str]:
     run = identity(evidence.folder)
     findings = [finding for part in parts for finding in part.findings]
     earlier = [origin.line() for origin in origins(evidence.scenario) if not origin.same_run(run)]
@@ -97,12 +98,28 @@ def _comments(evidence: Evidence, parts: Sequence[Part]) -> list[str]:
         f"{FIRST_LINE} {__version__} from the run {evidence.folder.path.absolute().name}{began}.",
         *earlier,
         run.line(),
+        *(interval.line() for interval in _intervals(evidence, findings, expected)),
         "# Measured, with 95 % intervals:",
         *(f"#   {described(finding)}" for finding in measured),
         *(["# Not told by this run, kept:"] if unknown else []),
         *(f"#   {finding.setting}: {_one_line(finding.why)}" for finding in unknown),
         "",
     ]
+
+
+def _intervals(evidence: Evidence, findings: Sequence[Finding], expected: Scenario) -> list[CalibratedInterval]:
+    """What `validate` carries on: of this run, and of an earlier one for what this run does not tell."""
+    measured = {}
+    for finding in findings:
+        setting = SERVICE_TIME if finding.setting == "service_time.factor" else finding.setting
+        if setting not in VALUE_OF or not isinstance(finding.low, float) or not isinstance(finding.high, float):
+            continue
+        value = VALUE_OF[setting](expected)
+        unit = value / float(finding.after or 1) if finding.setting == "service_time.factor" else 1.0
+        low, high = min(value, finding.low * unit), max(value, finding.high * unit)
+        measured[setting] = CalibratedInterval(setting=setting, value=value, low=low, high=high)
+    earlier = [i for i in carried_by(evidence.scenario).intervals if i.holds_for(expected)]
+    return [*measured.values(), *(i for i in earlier if i.setting not in measured)]
 
 
 def described(finding: Finding) -> str:

@@ -31,6 +31,7 @@ def show(document: dict[str, Any]) -> None:
         print_indented(
             "Distances are from the mean of the simulated runs; p is how often a correct model is further off."
         )
+    _show_uncertain(document)
     generator, books = document["generator"], document["books"]
     seen = document["observed"]
     other = f", {seen['answers_504']} answered 504" if seen["answers_504"] else ""
@@ -71,6 +72,18 @@ def show_promise(promise: dict[str, Any] | None) -> None:
     print("The SLO is broken in this run, by failures that the simulation does not predict:")
     for reason in promise["reasons"]:
         print_indented(reason)
+
+
+def _show_uncertain(document: dict[str, Any]) -> None:
+    """What widened the prediction interval, with its numbers."""
+    for setting in document.get("uncertain", []):
+        said = f"{setting['setting']} {1e3 * setting['value']:.3g} ms"
+        if setting["low"] is not None:
+            said += f", 95 % interval {1e3 * setting['low']:.3g} to {1e3 * setting['high']:.3g} ms"
+        print_indented(f"{said}. {setting['why']}")
+    if exact := document["predicted"].get("fraction_503_if_exact"):
+        low, high = percent(exact["prediction_low"]), percent(exact["prediction_high"])
+        print_indented(f"With these exact, the prediction interval of the 503s would be {low} to {high}.")
 
 
 def causes_said(causes: dict[str, int]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
+from loadtest.validate.carried import EXACT, Carried
 from loadtest.validate.comparison import compare
 from loadtest.validate.observed import Observation
 from loadtest.validate.prediction import FEWEST_REPLICATES, predict
@@ -62,6 +63,7 @@ def judge(
     replicates: int = FEWEST_REPLICATES,
     executor: Executor = SERIAL,
     use_known_service_times: bool = True,
+    carried: Carried = EXACT,
     on_done: Callable[[], object] = lambda: None,
 ) -> list[Judged]:
     """Validate the run against every alternative."""
@@ -74,6 +76,7 @@ def judge(
             executor=executor,
             service_factor=alternative.service_factor,
             use_known_service_times=use_known_service_times,
+            carried=carried,
             on_done=on_done,
         )
         passes = all(statistic.is_inside for statistic in compare(seen, prediction))

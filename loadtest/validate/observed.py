@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from loadtest.runfolder import RunFolder
 from loadtest.validate.pods import overheads
+from loadtest.validate.slots import slot_gaps
 from planner.causes import cause_counts
 from planner.errors import InputError
 from planner.model import ENDED, FloatArray, IntArray, Outcome, ReplicaLog, RequestLog
@@ -37,10 +38,12 @@ class Observation:
 
     All of shape (n,): request, their numbers in the schedule; sent_s, in [0, duration); service_time_s, NaN where the
     run does not know it; send_error_s, how much later than planned each left, a sample of the machine's timing noise.
-    overhead_s: time from dispatch to answer less the time in the worker, of the answers that tell (the lab's) and did
-    not wait in their pod; may be empty. bin_503: 503s by the second of their send. bin_ready: mean ready replicas in
-    each second, None where the run could not see replicas. first_bin: the first second that lies wholly after the
-    warm-up. on_tick: the run's time 0 is a tick of the autoscaler.
+    overhead_s: what holds a slot beside the work, a sample, may be empty: from dispatch to answer less the time in the
+    worker, of the answers that tell (the lab's) and did not wait in their pod; else of answers that had waited
+    (`slots`). overhead_interval_s: 95 %, of its mean, None where that is as good as exact. overhead_from: a sentence.
+    bin_503: 503s by the second of their send. bin_ready: mean ready replicas in each second, None where the run could
+    not see replicas. first_bin: the first second that lies wholly after the warm-up. on_tick: the run's time 0 is a
+    tick of the autoscaler.
     """
 
     request: IntArray
@@ -48,6 +51,8 @@ class Observation:
     service_time_s: FloatArray
     send_error_s: FloatArray
     overhead_s: FloatArray
+    overhead_interval_s: tuple[float, float] | None
+    overhead_from: str
     requests: int
     """Answered requests scheduled in [warm_up, duration)."""
     n_503: int
@@ -98,12 +103,15 @@ def observe(folder: RunFolder, scenario: Scenario) -> Observation:
     if np.any((log.outcome[sent] == Outcome.STATUS_504) & ~np.isfinite(service_s)):
         service_s, source = np.full(len(sent), np.nan), CENSORED
     replicas = folder.read_replicas()
+    overhead_s, overhead_interval_s, overhead_from = _overheads(log, scenario)
     return Observation(
         request=sent,
         sent_s=sent_s,
         service_time_s=service_s,
         send_error_s=np.maximum(log.sent_s[sent] - log.scheduled_s[sent], 0.0),
-        overhead_s=_overheads(log, scenario),
+        overhead_s=overhead_s,
+        overhead_interval_s=overhead_interval_s,
+        overhead_from=overhead_from,
         requests=int(counted.sum()),
         n_503=int(is_503.sum()),
         failures=RunFailures.of(log, _rows(counted, sent, len(log))),
@@ -131,10 +139,16 @@ def _rows(counted: npt.NDArray[np.bool_], sent: IntArray, length: int) -> npt.ND
     return rows
 
 
-def _overheads(log: RequestLog, scenario: Scenario) -> FloatArray:
-    """The router's overhead as measured, none where the front end does not say when it dispatched."""
-    overhead = overheads(log, scenario.deployment.max_concurrent_requests)
-    return overhead if len(overhead) >= FEWEST_OVERHEADS else np.empty(0)
+def _overheads(log: RequestLog, scenario: Scenario) -> tuple[FloatArray, tuple[float, float] | None, str]:
+    """What the run measured of the router's overhead, the interval of its mean, and one sentence on it."""
+    if np.isfinite(log.start_s).any():
+        overhead_s = overheads(log, scenario.deployment.max_concurrent_requests)
+        if len(overhead_s) < FEWEST_OVERHEADS:
+            return np.empty(0), None, f"{len(overhead_s)} dispatches tell it, {FEWEST_OVERHEADS} are needed."
+        return overhead_s, None, f"The front end tells when it dispatched: {len(overhead_s)} answers."
+    gaps = slot_gaps(log)
+    sentence = f"{gaps.why[0].upper()}{gaps.why[1:]}."
+    return gaps.values_s, gaps.interval_s if gaps.told else None, sentence
 
 
 def mean_in_bins(log: ReplicaLog, bins: int, duration_s: float) -> FloatArray:

@@ -9,6 +9,7 @@ from functools import partial
 
 import numpy as np
 
+from loadtest.validate.carried import EXACT, Carried, Drawn, spread, standard_draws
 from loadtest.validate.observed import Observation
 from planner.draws import Stream, block_generator
 from planner.errors import InputError
@@ -70,11 +71,20 @@ def predict(
     executor: Executor = SERIAL,
     service_factor: float = 1.0,
     use_known_service_times: bool = True,
+    carried: Carried = EXACT,
     on_done: Callable[[], object] = lambda: None,
 ) -> Prediction:
-    """Simulate the observed sends `replicates` times; service times that the run knows are used, the others drawn."""
+    """Simulate the observed sends `replicates` times; service times that the run knows are used, the others drawn.
+
+    carried: intervals of settings that each replicate draws anew.
+    """
     make = partial(
-        simulated, scenario, seen, service_factor=service_factor, use_known_service_times=use_known_service_times
+        simulated,
+        scenario,
+        seen,
+        service_factor=service_factor,
+        use_known_service_times=use_known_service_times,
+        carried=carried,
     )
     return _gather(executor.in_order(make, range(replicates)), on_done, on_trial=not use_known_service_times)
 
@@ -86,16 +96,21 @@ def simulated(
     *,
     service_factor: float = 1.0,
     use_known_service_times: bool = True,
+    carried: Carried = EXACT,
     with_log: bool = False,
 ) -> tuple[ReplicateResult, float]:
     """One replicate, and the mean of the service times in it that the run has measured."""
-    services = _service_times(scenario, seen, replicate, use_known_service_times) * service_factor
-    arrivals, noisy = _with_timing_noise(scenario, seen, services, replicate)
+    drawn = carried.drawn(scenario.seed, replicate)
+    own_factor = drawn.service_factor
+    services = _service_times(scenario, seen, replicate, use_known_service_times, own_factor) * service_factor
+    longer_s = _longer_s(scenario, seen, drawn, replicate)
+    arrivals, noisy = _with_timing_noise(scenario, seen, services + longer_s, replicate)
+    starts = (block * drawn.cold_start_factor for block in cold_starts(scenario, replicate))
     result = simulate_requests(
         scenario,
         [arrivals],
         iter([noisy]),
-        _late(cold_starts(scenario, replicate), scenario, seen, replicate),
+        _late(starts, scenario, seen, replicate),
         with_log=with_log,
         tick_offset_s=_tick_offset_s(scenario, seen, replicate),
     )
@@ -124,6 +139,19 @@ def _with_timing_noise(
     return arrivals[order], np.maximum(services + noise_s, -scenario.deployment.router_overhead_s)[order]
 
 
+def _longer_s(scenario: Scenario, seen: Observation, drawn: Drawn, replicate: int) -> float:
+    """By how much this replicate's overhead is longer than the middle of what is known of it, in seconds.
+
+    The run's own measurement goes first, with its interval if it has one; else the calibrated interval.
+    """
+    if len(seen.overhead_s):
+        if seen.overhead_interval_s is None:
+            return 0.0
+        mean_s = max(0.0, float(seen.overhead_s.mean()))
+        return spread(mean_s, *seen.overhead_interval_s, standard_draws(scenario.seed, replicate, 1)[0]) - mean_s
+    return 0.0 if drawn.overhead_s is None else drawn.overhead_s - scenario.deployment.router_overhead_s
+
+
 def _late(blocks: Iterator[FloatArray], scenario: Scenario, seen: Observation, replicate: int) -> Iterator[FloatArray]:
     """Cold starts that end as late as the run's own timers rang: constant ones would be met to the last digit."""
     for number, block in enumerate(blocks):
@@ -145,7 +173,10 @@ def _overhead_noise(scenario: Scenario, seen: Observation) -> FloatArray:
     return np.subtract(seen.send_error_s, float(seen.send_error_s.mean()))
 
 
-def _service_times(scenario: Scenario, seen: Observation, replicate: int, use_known: bool) -> FloatArray:
+def _service_times(
+    scenario: Scenario, seen: Observation, replicate: int, use_known: bool, own_factor: float
+) -> FloatArray:
+    """own_factor: of the times that are the scenario's."""
     known = np.isfinite(seen.service_time_s) & use_known
     if known.all():
         return seen.service_time_s
@@ -153,7 +184,7 @@ def _service_times(scenario: Scenario, seen: Observation, replicate: int, use_kn
         own = _times_of_the_trace(scenario.service_time, seen)
     else:
         own = first_draws(scenario.service_time, scenario.seed, replicate, Stream.SERVICE, len(seen.sent_s))
-    return np.asarray(np.where(known, seen.service_time_s, own))
+    return np.asarray(np.where(known, seen.service_time_s, own * own_factor))
 
 
 def _times_of_the_trace(service_time: FromTrace, seen: Observation) -> FloatArray:

@@ -11,10 +11,12 @@ import numpy as np
 
 from loadtest.runfolder import RunFolder
 from loadtest.validate.alternatives import Judged, alternatives, judge
+from loadtest.validate.carried import carried_by
 from loadtest.validate.comparison import ERROR_RATE, Statistic, compare, error_rate, has_504, single_runs
 from loadtest.validate.in_sample import SENTENCE, is_in_sample
 from loadtest.validate.observed import Observation, observe
 from loadtest.validate.prediction import FEWEST_REPLICATES, REPLICATES, Prediction, predict
+from loadtest.validate.uncertain import as_if_exact, uncertain_settings
 from planner.documents import estimate_document, scenario_document
 from planner.measures import fraction
 from planner.model import FloatArray, Verdict, VerdictWord
@@ -61,14 +63,20 @@ def validate(
 
     Where the two differ in service time, the run's own service times are not used: then they are what is on trial.
     """
-    in_sample = is_in_sample(folder, scenario)
+    in_sample, carried = is_in_sample(folder, scenario), carried_by(scenario)
     seen = observe(folder, run_scenario)
     scenario = replace(scenario, duration_s=run_scenario.duration_s, warm_up_s=run_scenario.warm_up_s)
     if reasons := _invalid(seen, run_scenario):
         return _marked(_without_prediction(seen, reasons, scenario), in_sample)
     on_trial = not _same(scenario.service_time, run_scenario.service_time)
     prediction = predict(
-        scenario, seen, replicates=replicates, executor=executor, use_known_service_times=not on_trial, on_done=on_done
+        scenario,
+        seen,
+        replicates=replicates,
+        executor=executor,
+        use_known_service_times=not on_trial,
+        carried=carried,
+        on_done=on_done,
     )
     statistics = compare(seen, prediction)
     judged = judge(
@@ -77,11 +85,18 @@ def validate(
         replicates=alternative_replicates,
         executor=executor,
         use_known_service_times=not on_trial,
+        carried=carried,
         on_done=on_done,
     )
     verdict = _verdict(seen, prediction, statistics, judged)
     document = _document(seen, prediction, statistics, judged, verdict, on_trial)
     document["promise"] = _promise(scenario, seen, verdict)
+    uncertain = [u.document() for u in uncertain_settings(scenario, seen, carried, on_trial=on_trial)]
+    document["uncertain"] = uncertain
+    if any(setting["widens"] for setting in uncertain):
+        document["predicted"]["fraction_503_if_exact"] = as_if_exact(
+            scenario, seen, executor, use_known_service_times=not on_trial
+        )
     validation = Validation(verdict=verdict, document=document | {"scenario": scenario_document(scenario)})
     return _marked(validation, in_sample)
 
@@ -242,6 +257,7 @@ def _without_prediction(seen: Observation, reasons: list[str], scenario: Scenari
             "cannot_tell_apart": [],
             "explanations": [],
             "statistics": [],
+            "uncertain": [],
             "generator": seen.summary["generator"],
             "books": seen.summary["books"],
         },

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from loadtest.calibrate import cold_start, pod, policy, service_time
+from loadtest.calibrate import cold_start, overhead, pod, policy, service_time
 from loadtest.calibrate.cold_start import launches
 from loadtest.calibrate.evidence import CLOCK, POLICY, gather
 from loadtest.calibrate.families import choose
 from loadtest.calibrate.finding import Finding, Part
 from loadtest.calibrate.grids import AXES, Axis
 from loadtest.calibrate.policy import Jury
-from loadtest.calibrate.resampling import mean_and_cv, median
 from loadtest.validate.pods import overheads, pods
+from loadtest.validate.resampling import mean_and_cv, median
 from planner.executors import executor_for
 from planner.model import NO_CAUSE, Deployment, Outcome, ReplicaLog, RequestLog
 from planner.scenario_file import load
@@ -208,7 +208,7 @@ def test_what_an_unfit_run_is_unfit_for(tmp_path: Path) -> None:
     folder.write_summary(summary | {"generator": late})
     evidence = gather(folder)
     assert {CLOCK, POLICY} == evidence.unfit.keys()
-    found = by_setting(service_time.measure(evidence, "v.csv"), pod.router_overhead(evidence))
+    found = by_setting(service_time.measure(evidence, "v.csv"), overhead.router_overhead(evidence))
     assert found["service_time.mean"].identified
     assert not found["deployment.router_overhead"].identified
     assert "left late" in found["deployment.router_overhead"].why
@@ -335,7 +335,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say(tmp_path: Path, sees_insi
         )
         evidence = gather(folder)
         found = by_setting(
-            service_time.measure(evidence, "v.csv"), pod.router_overhead(evidence), cold_start.measure(evidence)
+            service_time.measure(evidence, "v.csv"), overhead.router_overhead(evidence), cold_start.measure(evidence)
         )
         for setting, value in true_values.items():
             low, high = found[setting].low, found[setting].high

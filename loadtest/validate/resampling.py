@@ -54,11 +54,16 @@ def ratio(tops: FloatArray, bottoms: FloatArray) -> Interval:
 
 def median(values: FloatArray) -> Interval:
     """The median, its interval by order statistics: no distribution is assumed."""
+    return quantile(values, 0.5)
+
+
+def quantile(values: FloatArray, share: float) -> Interval:
+    """A quantile, its interval by order statistics."""
     ordered = np.sort(values)
     n = len(ordered)
-    half = Z * math.sqrt(n) / 2
-    low, high = max(0, math.floor(n / 2 - half) - 1), min(n - 1, math.ceil(n / 2 + half))
-    return Interval(value=float(np.median(ordered)), low=float(ordered[low]), high=float(ordered[high]))
+    half = Z * math.sqrt(n * share * (1 - share))
+    low, high = max(0, math.floor(n * share - half) - 1), min(n - 1, math.ceil(n * share + half))
+    return Interval(value=float(np.quantile(ordered, share)), low=float(ordered[low]), high=float(ordered[high]))
 
 
 def _resampled_sums(values: FloatArray) -> FloatArray:
