@@ -31,7 +31,7 @@ from tests.loadtest.foreign_endpoint import foreign_endpoint, haproxy_version
 pytestmark = [
     pytest.mark.lab,
     pytest.mark.long,
-    pytest.mark.timeout(900),
+    pytest.mark.timeout(1500),
     pytest.mark.skipif(shutil.which("haproxy") is None, reason="needs HAProxy: apt-get install haproxy"),
 ]
 
