@@ -15,9 +15,11 @@ from planner.payload_files import payload_path
 from planner.scenario import Scenario
 from planner.scenario_file.build import build
 from planner.scenario_file.overrides import override
-from planner.scenario_file.problems import shown, value_at
+from planner.scenario_file.pasted import with_settings
+from planner.scenario_file.problems import value_at
 from planner.scenario_file.retiming import path_in_document
 from planner.scenario_file.yaml_text import dump, parse, read_mapping
+from planner.shown import shown
 
 FILE_REFERENCES = (
     ("traffic", "arrivals", "trace", "file"),
@@ -46,7 +48,10 @@ def load(name_or_path: str | Path, overrides: Mapping[str, object] | None = None
     command runs. The scenario's `text` is the file's, or with overrides the document that they make.
     """
     path, source = _located(name_or_path)
-    document, text = read_mapping(path, source)
+    given, text = read_mapping(path, source)
+    document = with_settings(given, source)
+    if document is not given:
+        text = f"{_own_lines(text)}# {source} with the settings of the code that was its deployment\n{dump(document)}"
     if overrides:
         overrides = _with_absolute_trace(overrides)
         document = override(document, overrides)
