@@ -34,8 +34,10 @@ SPELLINGS = (
     *("true", "yes", "null", "~", "", "#{tokens}#", "two", "PT5S", "500ms", "[3]", "{a: 1}", "2026-11-22", "&a 9"),
 )
 
-values = st.sampled_from(SPELLINGS)
-times = st.sampled_from([*SPELLINGS, "500", "3000", '"1500"', "250.0"])
+GOOD = ("1", "2", '"3"', "4.0", "0x5", "06", "7.9", "8", "9", "10", "70", "'80'")
+
+values = st.integers(0, 7).flatmap(lambda i: st.sampled_from(GOOD if i else SPELLINGS))
+times = st.integers(0, 7).flatmap(lambda i: st.sampled_from(("0", "500", '"1500"', "250.0", *GOOD) if i else SPELLINGS))
 
 SCALE_KEYS = ("min_instances", "max_instances", "polling_interval", "target_utilization_percentage")
 REQUEST_KEYS = ("request_timeout_ms", "max_concurrent_requests_per_instance", "max_queue_wait_ms")
@@ -47,7 +49,7 @@ def files(draw: st.DrawFn) -> str:
     lines = [HEAD]
     if draw(st.booleans()):
         lines.append(f"instance_count: {draw(values)}\n")
-    kind = draw(st.sampled_from(["default", "target_utilization", "Default", "TargetUtilization", "manual", ""]))
+    kind = draw(st.sampled_from(["default", "Default", *["target_utilization", "TargetUtilization"] * 4, "manual", ""]))
     may_scale = kind.lower() != "default" or draw(st.integers(0, 3)) == 0
     scale = draw(st.dictionaries(st.sampled_from(SCALE_KEYS), values, max_size=2 if may_scale else 0))
     lines.append("scale_settings:\n" + f"  type: {kind}\n" + "".join(f"  {k}: {v}\n" for k, v in scale.items()))
