@@ -41,5 +41,7 @@ def yaml_failures(source: str) -> Iterator[None]:
         raise InputError(f"{source}: not valid YAML ({str(error).splitlines()[0]})") from None
     except RecursionError:
         raise InputError(f"{source}: nested too deeply") from None
+    except (LookupError, TypeError, AttributeError):  # a tag of YAML 1.1 on a text that it does not fit
+        raise InputError(f"{source}: holds a value that does not fit its tag") from None
     except ValueError:  # a number of more digits than Python converts
         raise InputError(f"{source}: holds a number of thousands of digits") from None

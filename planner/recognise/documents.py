@@ -1,4 +1,4 @@
-"""What a parsed document is: a deployment in one of Azure's forms, another of Azure's files, a manifest, a scenario."""
+"""What a parsed document is: a scenario, a deployment in one of Azure's forms, another of Azure's files, a manifest."""
 
 from __future__ import annotations
 
@@ -24,12 +24,20 @@ class Kind(StrEnum):
     PLAN = "plan"
     RESULT = "result of a command"
     LIST = "list"
+    PYTHON = "Python code"
+    SDK_CODE = "Python code of Azure's SDK"
+    TRACE = "recorded trace"
+    PLAN_FOLDER = "plan folder"
+    RUN_FOLDER = "run folder"
+    UNFINISHED_RUN = "run folder of a run that was killed"
+    RUN_PART = "part of a run folder"
+    FOLDER = "folder"
     UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
 class Found:
-    """What a document is. detail: the words that tell which one, such as a manifest's kind."""
+    """What a document, file or folder is. detail: the words that tell which one, such as a manifest's kind."""
 
     kind: Kind
     detail: str = ""
@@ -67,6 +75,8 @@ def _ours(document: Mapping[str, Any], keys: set[str]) -> Found | None:
     traffic = document.get("traffic")
     if "service_time" in keys or (isinstance(traffic, Mapping) and "arrivals" in traffic):
         return Found(Kind.SCENARIO)
+    if {"books", "observed"} <= keys:
+        return Found(Kind.RUN_PART)
     if isinstance(command := document.get("command"), str) and keys & {"scenario", "warnings", "provenance", "run"}:
         return Found(Kind.PLAN if command == "plan" else Kind.RESULT, command)
     return None
