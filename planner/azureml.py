@@ -166,6 +166,15 @@ def default(api: Api, field: str) -> Any:
     return {f.name: f.default for f in dataclasses.fields(Deployment)}[field]
 
 
+_V2_NAMES = {setting.v1: setting.v2 for setting in SETTINGS} | {"max_request_wait_time_ms": "max_queue_wait_ms"}
+"""Keys of JSON documents, which are named after v1 -> the setting's name in v2."""
+
+
+def shown_name(key: str, names: Api) -> str:
+    """What a person reads for a key of a JSON document: the setting under the names that the scenario uses."""
+    return key if names is Api.V1 else _V2_NAMES.get(key, key)
+
+
 def names_of(api: Api, names: Iterable[str]) -> tuple[str, ...]:
     """Of some keys of a scenario's deployment those that only this API has."""
     own = {setting.name(api) for setting in SETTINGS}
@@ -175,11 +184,18 @@ def names_of(api: Api, names: Iterable[str]) -> tuple[str, ...]:
 
 
 def deployment(
-    api: Api, autoscaler: Autoscaler, given: Mapping[str, Given], *, source: str, own_container: bool = False
+    api: Api,
+    autoscaler: Autoscaler,
+    given: Mapping[str, Given],
+    *,
+    source: str,
+    own_container: bool = False,
+    named: Api | None = None,
 ) -> tuple[Deployment, tuple[str, ...]]:
     """The deployment that the given settings (by field) and the API's defaults make, and warnings, a sentence each.
 
-    own_container: whether it runs a container of the user's in place of Azure's scoring server.
+    own_container: whether it runs a container of the user's in place of Azure's scoring server. named: whose names the
+    settings were written under.
     """
     problems = _contradictions(autoscaler, given, source)
     values = {field: setting.value for field, setting in given.items() if field != "num_replicas"}
@@ -191,7 +207,7 @@ def deployment(
     problems += _out_of_order(api, autoscaler, given, values) + _timeout_in_the_queue(api, given, values)
     if problems:
         raise InputError(*problems)
-    made = Deployment(api=api, autoscaler=autoscaler, **values)
+    made = Deployment(api=api, autoscaler=autoscaler, named=named, **values)
     return made, tuple(_warnings(made, given, source, own_container))
 
 

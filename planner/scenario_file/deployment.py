@@ -39,7 +39,9 @@ def read_deployment(form: Any, problems: Problems, folder: Path) -> tuple[Deploy
         given.pop("scoring_timeout_from", None)
     own_container = azure is not None and azure.own_container
     try:
-        deployment, more = azureml.deployment(api, autoscaler, given, source=source, own_container=own_container)
+        deployment, more = azureml.deployment(
+            api, autoscaler, given, source=source, own_container=own_container, named=_named(form, problems)
+        )
     except InputError as error:
         problems.foreign(("deployment",), InputError(*(_labelled(sentence, given) for sentence in error.problems)))
         return None, ()
@@ -68,6 +70,17 @@ _CHANGED_DEFAULTS = {
     Api.V2: "request_timeout_ms 5000, max_instances 1",
 }
 """In the names and units of each API."""
+
+
+def _named(form: Any, problems: Problems) -> Api | None:
+    """Whose names the scenario itself has more of; None where it has as many of both. Options do not count."""
+    names = [
+        name
+        for name in type(form).model_fields
+        if getattr(form, name) is not None and not problems.is_override(("deployment", name))
+    ]
+    of_v1, of_v2 = len(azureml.names_of(Api.V1, names)), len(azureml.names_of(Api.V2, names))
+    return None if of_v1 == of_v2 else Api.V1 if of_v1 > of_v2 else Api.V2
 
 
 def _autoscaler(form: Any, api: Api, problems: Problems) -> Autoscaler | None:

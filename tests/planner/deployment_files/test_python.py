@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from planner.azureml_export import Format
 from planner.deployment_files import read_deployment_file
 from planner.deployment_files.settings import AzureFile
 from planner.errors import InputError
 from planner.model import Api, Autoscaler
+from tests.planner.export_samples import exported, planned
 
 V1 = """\
 from azureml.core.webservice import AksWebservice
@@ -94,3 +96,13 @@ def test_code_that_does_not_tell_the_settings_is_refused(tmp_path: Path, text: s
         read(tmp_path, text)
     assert message in str(raised.value)
     assert "SECRET" not in str(raised.value)
+
+
+@pytest.mark.parametrize("case", ["v1", "v1 fixed"])
+def test_exported_code_is_read_back(tmp_path: Path, case: str) -> None:
+    planned_for = planned(case)
+    file = read(tmp_path, exported(planned_for, Format.SDK_V1).text)
+    assert file.autoscaler is planned_for.autoscaler
+    for field, value in values(file).items():
+        assert value == getattr(planned_for, "max_replicas" if field == "num_replicas" else field)
+    assert len(file.given) >= 4
