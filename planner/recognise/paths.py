@@ -12,6 +12,8 @@ from planner.deployment_files.python_call import looks_like_python
 from planner.errors import InputError
 from planner.recognise.documents import DEPLOYMENTS, Found, Kind, kind_of
 from planner.text_files import LARGEST_FILE_BYTES
+from planner.traces.formats import recognise as trace_format
+from planner.traces.formats.tables import csv_file
 
 SAMPLE_BYTES = 65_536
 """Of a file: enough to tell a trace."""
@@ -19,7 +21,6 @@ SAMPLE_BYTES = 65_536
 RUN_FILES = ("requests.parquet", "schedule.parquet", "replicas.parquet", "summary.json")
 JOURNAL = "journal.jsonl"
 
-_LOG_LINE = re.compile(r'^\S+ .*\[[^\]]{20,40}\] "[^"]*" (?:\d{3}|-) ', re.MULTILINE)
 _TIME_COLUMNS = {
     *("time_s", "timestamp", "time", "date", "datetime", "ts", "_time"),
     *("timegenerated", "starttime", "start_time", "epoch", "@timestamp"),
@@ -36,7 +37,7 @@ def recognise(path: Path) -> Found | None:
         if not path.is_file():
             return None
         return _file(path)
-    except (OSError, EOFError, zlib.error, ValueError):
+    except (OSError, EOFError, zlib.error, ValueError, InputError):
         return None
 
 
@@ -60,10 +61,10 @@ def _file(path: Path) -> Found:
         is_part = path.name in RUN_FILES and (path.parent / "scenario.yaml").is_file()
         return Found(Kind.RUN_PART) if is_part else Found(Kind.TRACE, "Parquet")
     start = _decoded(sample)
-    if _LOG_LINE.search(start):
-        return Found(Kind.TRACE, "access log")
     if _is_table(start):
         return Found(Kind.TRACE, "CSV")
+    if (form := trace_format(path)) is not None and form is not csv_file.FORMAT:
+        return Found(Kind.TRACE, form.name)
     if _JSON_LINES.match(start):
         return Found(Kind.TRACE, "JSON lines")
     if path.suffix.lower() == ".py" or _PYTHON_LINE.search(start):

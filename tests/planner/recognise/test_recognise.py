@@ -32,7 +32,7 @@ FILES = [
     ("endpoint-with-traffic.yml", "name: e\nauth_mode: key\ntraffic: {blue: 100}\n", Kind.ENDPOINT, ""),
     ("names.json", '{"autoscale_enabled": true, "cpu_cores": 1}', Kind.SDK_V1_NAMES, ""),
     ("hpa.yaml", HPA, Kind.MANIFEST, "HorizontalPodAutoscaler"),
-    ("access.log.1", LOG, Kind.TRACE, "access log"),
+    ("access.log.1", LOG, Kind.TRACE, "common_log"),
     ("requests.txt", "timestamp;requests\n2026-11-22T10:00:00Z;60\n", Kind.TRACE, "CSV"),
     ("epoch.csv", "time_s,service_time_s\n0,0.1\n", Kind.TRACE, "CSV"),
     ("nginx.log", '{"time": "2026-11-22T10:00:00Z"}\n{"time": "2026-11-22T10:00:01Z"}\n', Kind.TRACE, "JSON lines"),
@@ -135,7 +135,7 @@ def test_a_path_without_a_slash_is_found_where_no_scenario_has_its_name(
     monkeypatch.chdir(tmp_path)
     Path("access.log").write_text(LOG)
     assert run(["simulate", "access.log"]) == 2
-    assert "access.log: is a recorded trace (access log), not a scenario" in capsys.readouterr().err
+    assert "access.log: is a recorded trace (common_log), not a scenario" in capsys.readouterr().err
     assert run(["plan", "deployment.yml"]) == 2
     assert "deployment.yml: no such file" in capsys.readouterr().err
     Path("deployment.yml").write_text(FILES[1][1])
