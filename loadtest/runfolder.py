@@ -15,6 +15,9 @@ from planner.documents import provenance as planner_provenance
 from planner.errors import InputError
 from planner.folders import RUNS, new_folder
 from planner.model import ENDED, SENT, Outcome, ReplicaLog, RequestLog
+from planner.recognise.documents import Kind
+from planner.recognise.paths import recognise
+from planner.recognise.sentences import not_a_run
 from planner.records import read_replicas, read_requests
 
 __all__ = ["RUNS", "RunFolder", "create_run_folder", "open_run_folder", "provenance"]
@@ -186,6 +189,9 @@ def create_run_folder(name: str, out: Path | None = None) -> RunFolder:
 def open_run_folder(path: Path) -> RunFolder:
     """An existing run folder, complete enough to be judged."""
     folder = RunFolder(path)
+    found = recognise(path)
+    if found is not None and found.kind is not Kind.RUN_FOLDER:
+        raise InputError(not_a_run(found, path))
     try:
         if not path.is_dir():
             raise InputError(f"{path}: no such run folder")

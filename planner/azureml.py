@@ -6,7 +6,7 @@ Sources: AksWebservice.deploy_configuration of azureml-core (v1), the YAML refer
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -119,6 +119,22 @@ SETTINGS = (
     ),
 )
 
+SDK_V1_MOOT = (
+    *("cpu_cores", "cpu_cores_limit", "memory_gb", "memory_gb_limit", "gpu_cores"),
+    *("auth_enabled", "token_auth_enabled", "collect_model_data", "enable_app_insights", "blobfuse_enabled"),
+    *("period_seconds", "initial_delay_seconds", "timeout_seconds", "success_threshold", "failure_threshold"),
+    *("namespace", "tags", "properties", "description", "compute_target_name"),
+)
+"""Arguments of AksWebservice.deploy_configuration that change nothing in the model: `cold_start` and times do."""
+
+COMMON_WORDS = ("namespace", "tags", "properties", "description")
+"""Those among them that stand in other files too, and say nothing about the API."""
+
+SDK_V1_SECRETS = ("primary_key", "secondary_key")
+
+AUTOSCALE_ENABLED = "autoscale_enabled"
+"""The argument of v1 that turns the autoscaler on or off."""
+
 AUTOSCALER_FIELDS = (
     "min_replicas",
     "max_replicas",
@@ -150,10 +166,37 @@ def default(api: Api, field: str) -> Any:
     return {f.name: f.default for f in dataclasses.fields(Deployment)}[field]
 
 
+_V2_NAMES = {setting.v1: setting.v2 for setting in SETTINGS} | {"max_request_wait_time_ms": "max_queue_wait_ms"}
+"""Keys of JSON documents, which are named after v1 -> the setting's name in v2."""
+
+
+def shown_name(key: str, names: Api) -> str:
+    """What a person reads for a key of a JSON document: the setting under the names that the scenario uses."""
+    return key if names is Api.V1 else _V2_NAMES.get(key, key)
+
+
+def names_of(api: Api, names: Iterable[str]) -> tuple[str, ...]:
+    """Of some keys of a scenario's deployment those that only this API has."""
+    own = {setting.name(api) for setting in SETTINGS}
+    if api is Api.V1:
+        own |= {AUTOSCALE_ENABLED, *SDK_V1_MOOT} - set(COMMON_WORDS)
+    return tuple(name for name in names if name in own)
+
+
 def deployment(
-    api: Api, autoscaler: Autoscaler, given: Mapping[str, Given], *, source: str
+    api: Api,
+    autoscaler: Autoscaler,
+    given: Mapping[str, Given],
+    *,
+    source: str,
+    own_container: bool = False,
+    named: Api | None = None,
 ) -> tuple[Deployment, tuple[str, ...]]:
-    """The deployment that the given settings (by field) and the API's defaults make, and warnings, a sentence each."""
+    """The deployment that the given settings (by field) and the API's defaults make, and warnings, a sentence each.
+
+    own_container: whether it runs a container of the user's in place of Azure's scoring server. named: whose names the
+    settings were written under.
+    """
     problems = _contradictions(autoscaler, given, source)
     values = {field: setting.value for field, setting in given.items() if field != "num_replicas"}
     if autoscaler is Autoscaler.FIXED:
@@ -164,8 +207,8 @@ def deployment(
     problems += _out_of_order(api, autoscaler, given, values) + _timeout_in_the_queue(api, given, values)
     if problems:
         raise InputError(*problems)
-    made = Deployment(api=api, autoscaler=autoscaler, **values)
-    return made, tuple(_warnings(made, given, source))
+    made = Deployment(api=api, autoscaler=autoscaler, named=named, **values)
+    return made, tuple(_warnings(made, given, source, own_container))
 
 
 def _contradictions(autoscaler: Autoscaler, given: Mapping[str, Given], source: str) -> list[str]:
@@ -225,7 +268,7 @@ def _named(api: Api, field: str, given: Given | None, values: Mapping[str, Any])
     return f"{_azure_name(api, field)}, which is not set and {values[field]} by default in api {api}"
 
 
-def _warnings(made: Deployment, given: Mapping[str, Given], source: str) -> list[str]:
+def _warnings(made: Deployment, given: Mapping[str, Given], source: str, own_container: bool) -> list[str]:
     warnings = []
     if made.api is Api.V2:
         if made.autoscaler is Autoscaler.AZUREML_FE and "max_replicas" not in given:
@@ -237,8 +280,20 @@ def _warnings(made: Deployment, given: Mapping[str, Given], source: str) -> list
         if made.scoring_timeout_s > V2_LONGEST_TIMEOUT_S:
             warnings.append(f"{given['scoring_timeout_s'].label}, but Kubernetes online endpoints allow at most 300000")
     if made.max_concurrent_requests > made.worker_count:
-        warnings.append(
-            f"{source}: a replica is given {made.max_concurrent_requests} requests at a time but has worker_count = "
-            f"{made.worker_count}: the rest waits inside the pod, out of reach of the wait limit"
-        )
+        warnings.append(_queue_in_the_pod(made, given, source, own_container))
     return warnings
+
+
+def _queue_in_the_pod(made: Deployment, given: Mapping[str, Given], source: str, own_container: bool) -> str:
+    """What it means that a replica is given more requests than it works on, and what says otherwise."""
+    at_once, workers = made.max_concurrent_requests, made.worker_count
+    sentence = (
+        f"{source}: a replica is given {at_once} requests at a time but has worker_count = {workers}: the rest waits "
+        f"inside the pod (up to {at_once - workers}), out of reach of the wait limit"
+    )
+    if own_container and "worker_count" not in given:
+        sentence += "; the file runs a container of its own (inference_config), which need not work one by one"
+    return (
+        f"{sentence}; worker_count: {at_once} says that it works on all {at_once} at once: no queue in the pod, and "
+        f"{at_once / workers:.3g} times as many requests per second from each replica"
+    )

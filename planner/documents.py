@@ -95,6 +95,7 @@ def settings_document(deployment: Deployment) -> dict[str, Any]:
     """A deployment under Azure's names and in Azure's units."""
     return {
         "api": str(deployment.api),
+        "names": str(deployment.names),
         "autoscaler": str(deployment.autoscaler),
         "autoscale_min_replicas": deployment.min_replicas,
         "autoscale_max_replicas": deployment.max_replicas,

@@ -156,6 +156,13 @@ class Deployment:
     scale_down_rule: ScaleDownRule = ScaleDownRule.WINDOW_MAX
     scale_step: ScaleStep = ScaleStep.JUMP
     utilization_over: UtilizationOver = UtilizationOver.CURRENT
+    named: Api | None = field(default=None, compare=False)
+    """Whose names the user has written, for messages alone. None: those of `api`."""
+
+    @property
+    def names(self) -> Api:
+        """Under whose names the settings are shown."""
+        return self.named or self.api
 
     def __post_init__(self) -> None:
         problems = [

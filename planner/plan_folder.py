@@ -15,6 +15,9 @@ from planner.azureml import SETTINGS
 from planner.errors import InputError
 from planner.model import Api, Autoscaler, Deployment, Estimate
 from planner.reading import reading
+from planner.recognise.documents import Kind
+from planner.recognise.paths import recognise
+from planner.recognise.sentences import not_a_plan
 
 PLAN = "plan.json"
 
@@ -41,6 +44,9 @@ class Recommendation:
 
 def read_plan(path: Path) -> tuple[dict[str, Any], str]:
     """The document of a plan folder, or of the path of a plan.json; and what messages call the file."""
+    found = recognise(path)
+    if found is not None and found.kind not in (Kind.PLAN, Kind.PLAN_FOLDER, Kind.FOLDER, Kind.UNKNOWN, Kind.LIST):
+        raise InputError(not_a_plan(found, path))
     if os.path.isdir(path):
         path = path / PLAN
     source = str(path)

@@ -117,8 +117,12 @@ def settings_that_differ(a: Scenario, b: Scenario) -> list[dict[str, Any]]:
     return [
         {"setting": name, "before": before.get(name), "after": after.get(name)}
         for name in [*before, *(name for name in after if name not in before)]
-        if before.get(name) != after.get(name)
+        if before.get(name) != after.get(name) and name != _WHOSE_NAMES
     ]
+
+
+_WHOSE_NAMES = "names"
+"""Under whose names a scenario writes its settings: nothing in which two runs differ."""
 
 
 def _request(scenario: Scenario) -> dict[str, Any]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from planner.azureml import shown_name
 from planner.cli.comparison_view import show_assumptions, show_what_ifs
 from planner.cli.estimates import cells, interval_cell
 from planner.cli.failure_rows import FAILED, latencies, runs_within
 from planner.cli.output import console, print_indented, print_table
+from planner.model import Api
 from planner.percent import percent
 from planner.report.numbers import plural
 
@@ -88,7 +90,8 @@ def precision_sentence(document: dict[str, Any]) -> str:
 def _show_scenario(scenario: dict[str, Any]) -> None:
     print(f"{scenario['name']}: {scenario['shows']}")
     print(f"  {scenario['arrivals']}; service time {scenario['service_time']}; cold start {scenario['cold_start']}")
-    settings = [(name, v) for name, v in scenario["settings"].items() if name in _SHOWN]
+    names = Api(scenario["settings"]["names"])
+    settings = [(shown_name(key, names), v) for key, v in scenario["settings"].items() if key in _SHOWN]
     print("  " + ", ".join(f"{name} {v:g}" if isinstance(v, float) else f"{name} {v}" for name, v in settings))
 
 

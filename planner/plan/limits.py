@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from enum import StrEnum
 
+from planner.azureml import shown_name
 from planner.model import MOST_REPLICAS, Autoscaler, Deployment, Slo, VerdictWord
 from planner.percent import percent
 from planner.plan.confirmation import MOST_RUNS, Confirmation, confirm
@@ -68,10 +69,9 @@ def binding(found: Found, executor: Executor) -> Binding:
     warm = _judged(found, least_bad, at_once, executor)
     if warm.verdict.word is VerdictWord.PASS:
         return _cold(found, least_bad, warm)
+    least = shown_name("autoscale_min_replicas", found.scenario.deployment.names)
     text = least_bad.text(found.scenario.deployment.autoscaler)
-    reason = (
-        f"{static.max_replicas} replicas from the start would keep it, but autoscale_min_replicas may not be so high"
-    )
+    reason = f"{static.max_replicas} replicas from the start would keep it, but {least} may not be so high"
     return Binding(limit=None, reasons=(reason, f"{text}, even without cold starts: {warm.verdict.reasons[0]}"))
 
 

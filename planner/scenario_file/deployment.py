@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from planner import azureml
 from planner.azureml import SETTINGS, Given
-from planner.azureml_files import AzureFile, from_document
+from planner.deployment_files import AzureFile, read_deployment_file
 from planner.errors import InputError
 from planner.model import Api, Autoscaler, Deployment
 from planner.scenario_file import schema
 from planner.scenario_file.problems import Problems
-from planner.scenario_file.yaml_text import parse, read_text
 
 
 @dataclass(frozen=True)
@@ -28,17 +27,18 @@ class ReadDeployment:
 
 def read_deployment(form: Any, problems: Problems, folder: Path) -> ReadDeployment:
     """The deployment of a form."""
+    source = f"{problems.source}: deployment"
     given = _given(form, problems)
-    api = Api(form.api or Api.V2)
-    autoscaler = None if form.autoscaler is None else Autoscaler(form.autoscaler)
-    warnings: tuple[str, ...] = ()
+    azure = None
     if form.file is not None:
-        azure = _azure_file(form.file, problems, folder)
+        azure = _azure_file(form, given, problems, folder)
         if azure is None:
             return ReadDeployment()
-        if form.api is not None and api is not azure.api:
-            problems.add(("deployment", "api"), f"but {form.file} is a file of api {azure.api}")
         api, warnings = azure.api, azure.warnings
+    else:
+        api, warnings = _api(form, source)
+    autoscaler = _autoscaler(form, api, problems)
+    if azure is not None:
         autoscaler = autoscaler or azure.autoscaler
         given = _inherited(azure, autoscaler) | given
     if autoscaler is None:
@@ -47,14 +47,74 @@ def read_deployment(form: Any, problems: Problems, folder: Path) -> ReadDeployme
         return ReadDeployment()
     if any(problems.is_bad("deployment", name) for name in _TIMEOUT_AND_WAIT):
         given.pop("scoring_timeout_from", None)
+    own_container = azure is not None and azure.own_container
     try:
-        source = f"{problems.source}: deployment"
-        deployment, more = azureml.deployment(api, autoscaler, given, source=source)
+        deployment, more = azureml.deployment(
+            api, autoscaler, given, source=source, own_container=own_container, named=_named(form, problems)
+        )
     except InputError as error:
         problems.foreign(("deployment",), InputError(*(_labelled(sentence, given) for sentence in error.problems)))
         return ReadDeployment()
     limit = given.get("max_replicas") if autoscaler is Autoscaler.AZUREML_FE else None
-    return ReadDeployment(deployment, (*warnings, *more), None if limit is None else limit.value)
+    warnings = (*warnings, *more, *_without_effect(form, source))
+    return ReadDeployment(deployment, warnings, None if limit is None else limit.value)
+
+
+def _api(form: Any, source: str) -> tuple[Api, tuple[str, ...]]:
+    """The API that is given, else the one whose names are used, else v2; and a warning if names have decided."""
+    if form.api is not None:
+        return Api(form.api), ()
+    names = [name for name in type(form).model_fields if getattr(form, name) is not None]
+    of_v1, of_v2 = azureml.names_of(Api.V1, names), azureml.names_of(Api.V2, names)
+    if not of_v1:
+        return Api.V2, ()
+    api, other = (Api.V2, Api.V1) if of_v2 else (Api.V1, Api.V2)
+    sides = ((of_v1, Api.V1), (of_v2, Api.V2))
+    parts = [
+        f"{', '.join(found)} {'are names' if len(found) > 1 else 'is a name'} of {of}" for found, of in sides if found
+    ]
+    hold = f"{api}'s rules and defaults hold ({_CHANGED_DEFAULTS[api]})"
+    return api, (f"{source}: api is not given; {' and '.join(parts)}: {hold}; api: {other} says otherwise",)
+
+
+_CHANGED_DEFAULTS = {
+    Api.V1: "scoring_timeout_ms 60000, autoscale_max_replicas 10",
+    Api.V2: "request_timeout_ms 5000, max_instances 1",
+}
+"""In the names and units of each API."""
+
+
+def _named(form: Any, problems: Problems) -> Api | None:
+    """Whose names the scenario itself has more of; None where it has as many of both. Options do not count."""
+    names = [
+        name
+        for name in type(form).model_fields
+        if getattr(form, name) is not None and not problems.is_override(("deployment", name))
+    ]
+    of_v1, of_v2 = len(azureml.names_of(Api.V1, names)), len(azureml.names_of(Api.V2, names))
+    return None if of_v1 == of_v2 else Api.V1 if of_v1 > of_v2 else Api.V2
+
+
+def _autoscaler(form: Any, api: Api, problems: Problems) -> Autoscaler | None:
+    """The autoscaler that is named, by its own key or by v1's switch; None where neither says."""
+    named = None if form.autoscaler is None else Autoscaler(form.autoscaler)
+    if form.autoscale_enabled is None:
+        return named
+    path = ("deployment", azureml.AUTOSCALE_ENABLED)
+    switched = Autoscaler.AZUREML_FE if form.autoscale_enabled else Autoscaler.FIXED
+    if api is Api.V2:
+        problems.add(path, f"is a name of v1, but api is v2: write autoscaler: {switched}")
+    elif named not in (None, switched):
+        problems.add(path, f"but deployment.autoscaler is {named}")
+    return switched
+
+
+def _without_effect(form: Any, source: str) -> tuple[str, ...]:
+    """Azure's settings that the model has no use for, named once."""
+    names = [name for name in azureml.SDK_V1_MOOT if getattr(form, name) is not None]
+    if not names:
+        return ()
+    return (f"{source}: {', '.join(names)} {'change' if len(names) > 1 else 'changes'} nothing in the simulation",)
 
 
 def _labelled(sentence: str, given: dict[str, Given]) -> str:
@@ -98,22 +158,16 @@ def _given_at(name: str, value: Any, problems: Problems) -> Given:
     return Given(value, problems.label(path), name, problems.is_override(path))
 
 
-def _azure_file(file: str, problems: Problems, folder: Path) -> AzureFile | None:
-    path = folder / file
+def _azure_file(form: Any, given: Mapping[str, Given], problems: Problems, folder: Path) -> AzureFile | None:
+    """The settings of the file that is named; what it leaves unclear must be in `given`."""
     try:
-        text = read_text(path, str(path))
-        document = _json(text, path) if path.suffix.lower() == ".json" else parse(text, str(path))
-        if not isinstance(document, dict):
-            raise InputError(f"{path}: must hold the settings of a deployment")
-        return from_document(document, str(path))
+        azure = read_deployment_file(folder / form.file)
+        unclear = [sentence for field, sentence in azure.unclear.items() if field not in given]
+        if unclear:
+            raise InputError(*unclear)
     except InputError as error:
         problems.of_file(("deployment", "file"), error)
         return None
-
-
-def _json(text: str, path: Path) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:  # ValueError: a number of more digits than Python converts
-        place = f"line {error.lineno}, column {error.colno}: " if isinstance(error, json.JSONDecodeError) else ""
-        raise InputError(f"{path}: {place}not valid JSON") from None
+    if form.api is not None and form.api != azure.api:
+        problems.add(("deployment", "api"), f"but {form.file} is a file of api {azure.api}")
+    return azure

@@ -8,16 +8,23 @@ import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path, PurePath
+from typing import Any
 
 import planner
 from planner.errors import InputError
 from planner.payload_files import payload_path
+from planner.recognise.documents import Kind, kind_of
+from planner.recognise.paths import recognise
+from planner.recognise.sentences import not_a_scenario
 from planner.scenario import Scenario
 from planner.scenario_file.build import build
 from planner.scenario_file.overrides import override
-from planner.scenario_file.problems import shown, value_at
+from planner.scenario_file.pasted import with_settings
+from planner.scenario_file.problems import value_at
 from planner.scenario_file.retiming import path_in_document
+from planner.scenario_file.schema import ScenarioForm
 from planner.scenario_file.yaml_text import dump, parse, read_mapping
+from planner.shown import shown
 
 FILE_REFERENCES = (
     ("traffic", "arrivals", "trace", "file"),
@@ -39,14 +46,17 @@ INPUTS = "inputs"
 
 
 def load(name_or_path: str | Path, overrides: Mapping[str, object] | None = None) -> Scenario:
-    """The scenario at a path (it contains / or ends in .yaml or .yml), else the shipped one of that name.
+    """The scenario at a path (it contains / or ends in .yaml or .yml), else the shipped one of that name, else a path.
 
     overrides: dotted path -> value in place of the file's, under v1 names (`deployment.autoscale_min_replicas`), or
     `trace.file`, `trace.from` and so on, for the whole traffic; a relative `trace.file` is relative to where the
     command runs. The scenario's `text` is the file's, or with overrides the document that they make.
     """
     path, source = _located(name_or_path)
-    document, text = read_mapping(path, source)
+    given, text = _read(path, source)
+    document = with_settings(given, source)
+    if document is not given:
+        text = f"{_own_lines(text)}# {source} with the settings of the code that was its deployment\n{dump(document)}"
     if overrides:
         overrides = _with_absolute_trace(overrides)
         document = override(document, overrides)
@@ -54,6 +64,22 @@ def load(name_or_path: str | Path, overrides: Mapping[str, object] | None = None
         text = f"{_own_lines(text)}# {source} with {changes}\n{dump(document)}"
     scenario = build(document, source, path.parent, tuple(map(path_in_document, overrides or ())))
     return dataclasses.replace(scenario, source=path, text=text)
+
+
+def _read(path: Path, source: str) -> tuple[dict[str, Any], str]:
+    """The document of a scenario file, and its text; a file that is something else is refused by what it is."""
+    try:
+        document, text = read_mapping(path, source)
+    except InputError:
+        found = recognise(path)
+        if found is None or found.kind in (Kind.SCENARIO, Kind.UNKNOWN, Kind.LIST):
+            raise
+        raise InputError(not_a_scenario(found, path)) from None
+    found = kind_of(document)
+    is_nothing = found.kind is Kind.UNKNOWN and document and document.keys().isdisjoint(ScenarioForm.model_fields)
+    if is_nothing or found.kind not in (Kind.SCENARIO, Kind.UNKNOWN):
+        raise InputError(not_a_scenario(found, path))
+    return document, text
 
 
 def _with_absolute_trace(overrides: Mapping[str, object]) -> Mapping[str, object]:
@@ -90,6 +116,8 @@ def _located(name_or_path: str | Path) -> tuple[Path, str]:
         return Path(text), text
     path = shipped_folder() / f"{text}.yaml"
     names = [file.stem for file in shipped_folder().glob("*.yaml")]
+    if text not in names and os.path.exists(text):
+        return Path(text), text
     if text not in names:
         near = difflib.get_close_matches(text, names, n=2, cutoff=0.5)
         hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(sorted(names)) or 'none'}."

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from planner import units
-from planner.azureml import SETTINGS
+from planner.azureml import SETTINGS, names_of
+from planner.model import Api
 from planner.scenario_file.intervals import each
 from planner.scenario_file.problems import value_at
 from planner.scenario_file.retiming import PREFIX, duration_text, retime
@@ -23,6 +24,7 @@ def override(document: Mapping[str, Any], overrides: Mapping[str, object]) -> di
     the traffic (`planner.scenario_file.retiming`).
     """
     result: dict[str, Any] = copy.deepcopy(dict(document))
+    _pin_api(result, overrides)
     values = {path: scalar(given) if isinstance(given, str) else given for path, given in overrides.items()}
     if of_trace := {path[len(PREFIX) :]: value for path, value in values.items() if path.startswith(PREFIX)}:
         retime(result, of_trace)
@@ -42,6 +44,18 @@ def override(document: Mapping[str, Any], overrides: Mapping[str, object]) -> di
             _fit(result, value)
         holder[key] = value
     return result
+
+
+def _pin_api(document: dict[str, Any], overrides: Mapping[str, object]) -> None:
+    """Write down the API that the document's own names imply, before an option brings a name of the other."""
+    deployment = document.get("deployment")
+    if not isinstance(deployment, dict) or not deployment.keys().isdisjoint(("api", "file")):
+        return
+    if not any(path.startswith("deployment.") and _other_names(path.partition(".")[2]) for path in overrides):
+        return
+    of_v1, of_v2 = (names_of(api, map(str, deployment)) for api in (Api.V1, Api.V2))
+    if not (of_v1 and of_v2):
+        deployment["api"] = str(Api.V1 if of_v1 else Api.V2)
 
 
 def steps(dotted_path: str) -> tuple[str | int, ...]:

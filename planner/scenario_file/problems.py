@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
@@ -12,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from planner.errors import InputError
 from planner.request import looks_secret
 from planner.scenario_file import interval_form, schema, trace_form
+from planner.shown import shown
 
 Path = tuple[str | int, ...]
 
@@ -181,17 +181,8 @@ def option(path: Path) -> str:
 
 def _is_private(path: Path) -> bool:
     """Whether the value at a path may be a secret, however deep it lies."""
-    return path[:2] == ("request", "headers") or (path[:1] == ("request",) and looks_secret(str(path[-1])))
-
-
-def _masked(value: Any) -> Any:
-    """A value without the texts in it whose names tell of secrets."""
-    if isinstance(value, Mapping):
-        return {
-            key: "***" if isinstance(inner, str) and looks_secret(str(key)) else _masked(inner)
-            for key, inner in value.items()
-        }
-    return [_masked(inner) for inner in value] if isinstance(value, list) else value
+    may_hold_one = path[:1] in (("request",), ("deployment",))
+    return path[:2] == ("request", "headers") or (may_hold_one and looks_secret(str(path[-1])))
 
 
 def value_at(document: Any, path: Path) -> Any:
@@ -201,15 +192,3 @@ def value_at(document: Any, path: Path) -> Any:
         except (KeyError, IndexError, TypeError):
             return None
     return document
-
-
-def shown(value: Any) -> str:
-    """A value as a person would write it, cut to 60 characters."""
-    if value is None:
-        return "(empty)"
-    if isinstance(value, str):
-        text = value if value.strip() == value != "" else json.dumps(value)
-    else:
-        text = json.dumps(_masked(value), default=str)
-    text = " ".join(text.split()) or text
-    return text if len(text) <= 60 else text[:57] + "..."

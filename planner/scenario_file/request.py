@@ -20,7 +20,7 @@ from planner.request import (
     looks_secret,
 )
 from planner.scenario_file.problems import Problems
-from planner.scenario_file.yaml_text import read_text
+from planner.text_files import read_text
 
 SOURCES = ("body", "body_file", "json_lines", "files", "template", "template_text")
 

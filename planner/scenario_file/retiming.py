@@ -18,7 +18,8 @@ from planner import units
 from planner.clock import ClockTime, start
 from planner.errors import InputError
 from planner.scenario_file.intervals import each
-from planner.scenario_file.problems import option, shown, value_at
+from planner.scenario_file.problems import option, value_at
+from planner.shown import shown
 
 PREFIX = "trace."
 TRACE = ("traffic", "arrivals", "trace")

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, create_model
 
-from planner.azureml import SETTINGS
+from planner.azureml import AUTOSCALE_ENABLED, SDK_V1_MOOT, SETTINGS
 from planner.model import (
     Api,
     DispatchRule,
@@ -223,6 +223,10 @@ def _azure_fields() -> dict[str, Any]:
         kind = azure_value(setting)
         for name, api in ((setting.v1, Api.V1), (setting.v2, Api.V2)):
             fields[name] = (kind, Field(None, description=f"{setting.help} ({api} name)"))
+    switch = "Whether azureml-fe scales: short for `autoscaler` (v1 name)."
+    fields[AUTOSCALE_ENABLED] = (bool | None, Field(None, description=switch))
+    for name in SDK_V1_MOOT:
+        fields[name] = (Any, Field(None, description="Known to Azure, changes nothing here (v1 name)."))
     return fields
 
 
@@ -284,4 +288,6 @@ class ScenarioForm(Strict):
 def json_schema() -> dict[str, Any]:
     """JSON Schema of scenario files, for editors."""
     schema = ScenarioForm.model_json_schema(by_alias=True) | {"title": "Surgeproof scenario"}
+    pasted = {"type": "string", "description": "A pasted call of AksWebservice.deploy_configuration (SDK v1)."}
+    schema["properties"]["deployment"] = {"anyOf": [schema["properties"]["deployment"], pasted]}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | schema

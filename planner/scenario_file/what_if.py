@@ -13,8 +13,9 @@ from planner.scenario import Scenario
 from planner.scenario_file import schema
 from planner.scenario_file.build import build
 from planner.scenario_file.overrides import holds, override, steps
-from planner.scenario_file.problems import dotted, option, shown, value_at
+from planner.scenario_file.problems import dotted, option, value_at
 from planner.scenario_file.yaml_text import dump, parse
+from planner.shown import shown
 
 
 @dataclass(frozen=True, kw_only=True)

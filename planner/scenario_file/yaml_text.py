@@ -13,10 +13,7 @@ from typing import Any, NoReturn
 import yaml
 
 from planner.errors import InputError
-from planner.reading import reading
-
-LARGEST_FILE_BYTES = 1_000_000
-"""Already takes seconds to read; long lists of times belong in a CSV or Parquet file."""
+from planner.text_files import read_text, yaml_failures
 
 _NO_CHARACTER = re.compile("[\0\ud800-\udfff]")
 
@@ -75,20 +72,8 @@ _Loader.add_constructor("tag:yaml.org,2002:map", _construct_mapping)
 
 def parse(text: str, source: str) -> Any:
     """The one document that the text holds."""
-    try:
+    with yaml_failures(source):
         return yaml.load(text, _Loader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise InputError(f"{source}: {place}{error.problem or 'not valid YAML'}") from None
-    except yaml.reader.ReaderError as error:
-        raise InputError(f"{source}: not a text file (character #x{error.character:04x} at {error.position})") from None
-    except yaml.YAMLError as error:
-        raise InputError(f"{source}: not valid YAML ({str(error).splitlines()[0]})") from None
-    except RecursionError:
-        raise InputError(f"{source}: nested too deeply") from None
-    except ValueError:  # a number of more digits than Python converts
-        raise InputError(f"{source}: holds a number of thousands of digits") from None
 
 
 def scalar(text: str) -> Any:
@@ -102,17 +87,6 @@ def scalar(text: str) -> Any:
 
 def dump(document: Any) -> str:
     return str(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120))
-
-
-def read_text(path: Path, source: str) -> str:
-    """The text of a file, or one sentence why there is none."""
-    with reading(path, source):
-        if path.stat().st_size > LARGEST_FILE_BYTES:
-            raise InputError(f"{source}: is larger than {LARGEST_FILE_BYTES // 10**6} MB")
-        text = path.read_text(encoding="utf-8-sig")
-    if "\0" in text:
-        raise InputError(f"{source}: not a text file")
-    return text
 
 
 def read_mapping(path: Path, source: str) -> tuple[dict[str, Any], str]:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from planner.azureml import SETTINGS, Given, default, deployment
-from planner.azureml_files import from_document
+from planner.deployment_files import from_document
 from planner.errors import InputError
 from planner.model import Api, Autoscaler, Deployment, ScoringTimeoutFrom
 
@@ -134,7 +134,8 @@ def test_a_fixed_kubernetes_online_deployment() -> None:
     assert file.given["num_replicas"].value == 3
     unsaid = from_document({"instance_count": 3}, "deployment.yml")
     assert unsaid.autoscaler is Autoscaler.FIXED
-    assert "scale_settings.type is not set" in unsaid.warnings[0]
+    assert "type is not set, and Azure's client takes managed" in unsaid.warnings[0]
+    assert "scale_settings.type is not set" in unsaid.warnings[1]
 
 
 V1_FILE: dict[str, Any] = {
@@ -172,7 +173,8 @@ def test_a_deploymentconfig_of_v1() -> None:
 def test_v1_without_an_autoscaler() -> None:
     assert from_document({"computeType": "aks", "numReplicas": 3}, "f").autoscaler is Autoscaler.FIXED
     assert from_document({"computeType": "aks", "numReplicas": 0}, "f").autoscaler is Autoscaler.AZUREML_FE
-    assert from_document({"computeType": "aks"}, "f").autoscaler is Autoscaler.AZUREML_FE
+    on = {"computeType": "aks", "autoScaler": {"autoscaleEnabled": True}}
+    assert from_document(on, "f").autoscaler is Autoscaler.AZUREML_FE
     off = {"computeType": "aks", "numReplicas": 2, "autoScaler": {"autoscaleEnabled": False}}
     assert from_document(off, "f").given["num_replicas"].value == 2
 
@@ -189,7 +191,8 @@ def test_v1_without_an_autoscaler() -> None:
         ({"scale_settings": {"min_instances": 0}}, "scale_settings.min_instances = 0, must be an integer, at least 1"),
         ({"scale_settings": {"target_utilization_percentage": 0.7}}, "did you mean 70?"),
         ({"request_settings": {"request_timeout_ms": 0}}, "request_timeout_ms = 0, must be above 0"),
-        ({"type": "managed"}, "type = managed, must be kubernetes"),
+        ({"type": "managed"}, "is a managed online deployment (type: managed), which has no azureml-fe"),
+        ({"type": "batch", "scale_settings": {}}, "type = batch, must be kubernetes"),
         ({"environment_variables": {"WORKER_COUNT": "two"}}, "WORKER_COUNT = two, must be an integer"),
         ({"computeType": "aci"}, "computeType = aci, must be aks"),
         ({"computeType": "aks", "autoScaler": {"maxReplica": 3}}, "did you mean maxReplicas?"),

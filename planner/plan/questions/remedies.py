@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from planner.azureml import shown_name
 from planner.documents import estimate_document
 from planner.model import MOST_REPLICAS, Autoscaler, Deployment, Estimate
 from planner.percent import percent
@@ -127,8 +128,9 @@ def _sentence(
 ) -> str:
     unit = " %" if remedy.setting == TARGET else ""
     verb = "lowering" if remedy.after < remedy.before else "raising"
-    also = "".join(f" (and {name} to {value})" for name, value in remedy.also.items())
-    start = f"{verb} {remedy.setting} from {remedy.before}{unit} to {remedy.after}{unit}{also}"
+    names = remedy.deployment.names
+    also = "".join(f" (and {shown_name(name, names)} to {value})" for name, value in remedy.also.items())
+    start = f"{verb} {shown_name(remedy.setting, names)} from {remedy.before}{unit} to {remedy.after}{unit}{also}"
     if is_same:
         return f"{start} changes the 503s of no run: {percent(fractions[0])} as before, {hours(paid)}"
     before, after = (percent(fraction) for fraction in fractions)
@@ -147,7 +149,11 @@ def _timed_out(own: Trial, trial: Trial) -> str:
 
 def _stuck(remedy: Remedy) -> dict[str, Any]:
     bound = "low as" if remedy.setting == TARGET else "high as"
-    return _unknown(remedy, None, f"{remedy.setting} = {remedy.before} is as {bound} it is tried")
+    return _unknown(
+        remedy,
+        None,
+        f"{shown_name(remedy.setting, remedy.deployment.names)} = {remedy.before} is as {bound} it is tried",
+    )
 
 
 def _unknown(remedy: Remedy, after: int | None, reason: str) -> dict[str, Any]:

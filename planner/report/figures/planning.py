@@ -225,8 +225,8 @@ def draw_map(ax: Axes, data: MapData, *, slo: float) -> list[Artist]:
     ax.set_xlim(-0.5, columns - 0.5)
     ax.set_ylim(-0.5, rows - 0.5)
     ax.grid(False)
-    ax.set_xlabel("autoscale_target_utilization, percent")
-    ax.set_ylabel("autoscale_min_replicas")
+    ax.set_xlabel("target utilization, percent")
+    ax.set_ylabel("minimum replicas")
     return artists
 
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from typing import Any, NamedTuple
 
-from planner.model import Autoscaler, Slo
+from planner.azureml import shown_name
+from planner.model import Api, Autoscaler, Slo
 from planner.percent import percent
 from planner.plan.settings import Setting
 from planner.promise import main_bound
@@ -117,10 +118,15 @@ def changed_settings(document: Document) -> list[tuple[str, str, str]]:
     if is_fixed(document):
         names = {"autoscale_min_replicas": "replicas"}
     else:
-        names = {name: name for name in now if name in _SCALING}
-    names |= {name: name for name in _REPLICA if now[name] != entry[name]}
+        names = {key: shown_name(key, _names(document)) for key in now if key in _SCALING}
+    names |= {key: shown_name(key, _names(document)) for key in _REPLICA if now[key] != entry[key]}
     unit = {"autoscale_target_utilization": " %"}
     return [(text, f"{now[n]}{unit.get(n, '')}", f"{entry[n]}{unit.get(n, '')}") for n, text in names.items()]
+
+
+def _names(document: Document) -> Api:
+    """Whose names the scenario uses; a plan that is older than this says nothing, and was shown under v1's."""
+    return Api(document["scenario"]["settings"].get("names", Api.V1))
 
 
 _SCALING = ("autoscale_min_replicas", "autoscale_max_replicas", "autoscale_target_utilization")
