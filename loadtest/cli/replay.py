@@ -53,6 +53,7 @@ def command(
     key_file: o.KeyFileOption = None,
     token_file: o.TokenFileOption = None,
     azure_identity: o.AzureIdentityOption = False,
+    lab: o.LabOption = False,
     allow_host: o.AllowHostOption = None,
     max_requests: o.MaxRequestsOption = None,
     max_rps: o.MaxRpsOption = None,
@@ -125,6 +126,7 @@ def command(
         max_requests=max_requests,
         max_rps=max_rps,
         retry=o.retry_policy(retry),
+        is_lab=lab,
         errors=o.error_limit(stop_at_errors, count_503s),
         credentials=o.credential_settings(key_file, token_file, azure_identity),
         cluster=k.cluster_target(

@@ -112,6 +112,10 @@ AzureIdentityOption = Annotated[
     bool,
     typer.Option("--azure-identity", help="A token from Azure. Needs surgeproof\\[azure].", rich_help_panel=_KEY),
 ]
+LabOption = Annotated[
+    bool,
+    typer.Option("--lab", help="The endpoint is a Surgeproof lab that has left no note on this machine."),
+]
 AllowHostOption = Annotated[
     list[str] | None,
     typer.Option(

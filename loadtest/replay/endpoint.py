@@ -137,13 +137,18 @@ def check_allowed(
         )
 
 
-def check_reachable(endpoint: Endpoint) -> None:
-    """Open one connection (with TLS where the URL says so) and close it again, without a request."""
+def check_reachable(endpoint: Endpoint) -> str:
+    """Open one connection (with TLS where the URL says so) and close it again, without a request.
+
+    Returns the address that took it.
+    """
     try:
         with socket.create_connection((endpoint.host, endpoint.port), timeout=CONNECT_TIMEOUT_S) as plain:
+            address = str(plain.getpeername()[0])
             if endpoint.is_tls:
                 with ssl.create_default_context().wrap_socket(plain, server_hostname=endpoint.host):
                     pass
+            return address
     except ConnectionRefusedError:
         raise InputError(
             f"--url {endpoint.shown}: connection refused, nothing listens on port {endpoint.port}"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from loadtest.lab.here import is_lab_here
 from loadtest.observe.target import ClusterTarget
 from loadtest.payloads import Payloads, build_payloads, resolve_headers, secrets_of, write_payloads
 from loadtest.replay.credential_settings import CredentialSettings
@@ -53,6 +54,8 @@ class ReplayOptions:
     """None: whatever the environment offers."""
     cluster: ClusterTarget | None = None
     """Whose replicas are watched beside the replay."""
+    is_lab: bool = False
+    """The endpoint is a Surgeproof lab on this machine; a lab that has left its note here need not be named so."""
 
     @property
     def workers(self) -> int:
@@ -66,6 +69,7 @@ class Plan:
     scenario: Scenario
     endpoint: Endpoint
     is_loopback: bool
+    is_lab: bool
     schedule: Schedule
     folder: RunFolder
     journal: Journal
@@ -96,7 +100,11 @@ def prepare(
         planned=len(schedule),
         peak_rate_rps=schedule.peak_rate_rps,
     )
-    check_reachable(endpoint)
+    can_be_lab = loopback and not endpoint.is_tls
+    if options.is_lab and not can_be_lab:
+        raise InputError(f"--lab: {endpoint.shown} is no lab; a lab is on this machine and its URL begins with http://")
+    address = check_reachable(endpoint)
+    is_lab = options.is_lab or (can_be_lab and is_lab_here(address, endpoint.port))
     cluster = None
     if options.cluster is not None:
         from loadtest.observe.observer import connect  # the Kubernetes client takes half a second
@@ -127,6 +135,7 @@ def prepare(
         scenario=scenario,
         endpoint=endpoint,
         is_loopback=loopback,
+        is_lab=is_lab,
         schedule=schedule,
         folder=folder,
         journal=journal,
