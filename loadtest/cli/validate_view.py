@@ -47,7 +47,7 @@ def show(document: dict[str, Any]) -> None:
     _list("What would explain it:", document["explanations"])
     for warning in document.get("warnings", []):
         console.print(f"Warning: {warning}", markup=False, soft_wrap=True)
-    print(f"Verdict: {document['verdict']}")
+    print(f"Does the prediction hold? Verdict: {document['verdict']}")
     for reason in document["reasons"]:
         print_indented(reason)
     show_promise(document["promise"])
