@@ -13,7 +13,14 @@ import numpy as np
 
 from loadtest.lab.here import is_lab_here
 from loadtest.observe.target import ClusterTarget
-from loadtest.payloads import Payloads, build_payloads, resolve_headers, secrets_of, write_payloads
+from loadtest.payloads import (
+    Payloads,
+    build_payloads,
+    content_type_warning,
+    resolve_headers,
+    secrets_of,
+    write_payloads,
+)
 from loadtest.replay.credential_settings import CredentialSettings
 from loadtest.replay.credentials import Credentials
 from loadtest.replay.endpoint import Endpoint, check_allowed, check_reachable, is_loopback, parse_url, resolve
@@ -196,6 +203,7 @@ def _entry(
         "processes": options.processes,
         "expect_workers": options.expect_workers,
         "payloads": {"source": payloads.source, "count": payloads.count, "sha256": payloads.sha256},
+        "payloads_warning": content_type_warning(payloads),
         "credentials": str(credentials.kind),
         "credentials_warning": credentials.warning(duration_s),
     }
