@@ -53,6 +53,9 @@ def command(
     key_file: o.KeyFileOption = None,
     token_file: o.TokenFileOption = None,
     azure_identity: o.AzureIdentityOption = False,
+    ca_file: o.CaFileOption = None,
+    client_cert: o.ClientCertOption = None,
+    client_key: o.ClientKeyOption = None,
     lab: o.LabOption = False,
     allow_host: o.AllowHostOption = None,
     max_requests: o.MaxRequestsOption = None,
@@ -118,6 +121,7 @@ def command(
         return
     if url is None:
         raise InputError("--url is missing: the full scoring URL, such as http://127.0.0.1:5001/score")
+    o.set_tls(ca_file, client_cert, client_key)
     options = o.replay_options(
         processes=processes,
         expect_workers=expect_workers,
