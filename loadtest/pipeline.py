@@ -15,6 +15,7 @@ from loadtest.lab.process import LabProcess
 from loadtest.observe.target import ClusterTarget
 from loadtest.replay.conclude import ReplayResult
 from loadtest.replay.credential_settings import CredentialSettings, Kind
+from loadtest.replay.plan import ReplayOptions
 from loadtest.replay.run import replay
 from loadtest.replay.session import OnProgress
 from loadtest.report import write_run_report
@@ -124,7 +125,8 @@ def _replay_in_lab(
             try:
                 with live() as on_progress:
                     key = CredentialSettings(kind=Kind.KEY_VARIABLE)
-                    return replay(scenario, lab.url, out=out, on_progress=on_progress, credentials=key, cluster=cluster)
+                    options = ReplayOptions(credentials=key, cluster=cluster, is_lab=True)
+                    return replay(scenario, lab.url, out=out, options=options, on_progress=on_progress)
             finally:
                 os.environ.pop(KEY_VARIABLE)
                 if before is not None:

@@ -10,6 +10,8 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from loadtest.replay.in_use import is_in_use
+from loadtest.replay.journal import JOURNAL
 from loadtest.schedule import Schedule, read_schedule
 from planner.documents import provenance as planner_provenance
 from planner.errors import InputError
@@ -196,11 +198,24 @@ def open_run_folder(path: Path) -> RunFolder:
         if not path.is_dir():
             raise InputError(f"{path}: no such run folder")
         for part in (folder.scenario, folder.schedule, folder.requests, folder.summary):
-            if not part.is_file():
-                raise InputError(f"{part}: no such file, {path} is not a complete run folder")
+            if part.is_file():
+                continue
+            if (path / JOURNAL).is_file():
+                raise InputError(_unfinished(path))
+            raise InputError(f"{part}: no such file, {path} is not a complete run folder")
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     return folder
+
+
+def _unfinished(path: Path) -> str:
+    """What is to be said of the folder of a replay that has not written its results."""
+    if is_in_use(path / JOURNAL):
+        return f"{path}: the replay is still going on, its results come at its end"
+    return (
+        f"{path}: the replay was killed before it wrote its results; what it measured is there, and "
+        f"`surgeproof replay --recover {path}` makes the results of it"
+    )
 
 
 def provenance(seed: int) -> dict[str, Any]:

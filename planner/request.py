@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 JSON_TYPE = "application/json"
-"""The Content-Type of every request. With another one the scoring server scores an empty body and answers 200."""
+"""The Content-Type of a request whose scenario names none."""
 
 LARGEST_BODY_BYTES = 100_000_000
 """Azure ML takes bodies of 100 MB at most."""
@@ -68,10 +68,25 @@ class Header:
             raise ValueError(f"header {self.name}: needs either a value or a variable")
 
 
+class AnswerBody(StrEnum):
+    """What the body of a good answer must be."""
+
+    JSON = "json"
+    TEXT = "text"
+    """Not empty, and UTF-8."""
+    EVENTS = "events"
+    """Server-sent events: at least one line of data, and no event named error."""
+    BYTES = "bytes"
+    """Not empty."""
+    ANY = "any"
+    """Not looked at."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ResponseCheck:
-    """Which answer is a good one. field: dotted path into its JSON, that must be there; "" asks for nothing.
+    """Which answer is a good one.
 
+    body: what it must be. field: dotted path into its JSON, that must be there; "" asks for nothing.
     compares: the field's value must be `equals`, as JSON compares (true is not 1, 1 is 1.0).
     """
 
@@ -79,6 +94,7 @@ class ResponseCheck:
     field: str = ""
     compares: bool = False
     equals: Any = None
+    body: AnswerBody = AnswerBody.JSON
 
     def problem(self, status: int, body: bytes) -> str | None:
         """What is wrong with an answer, None if it is good."""
@@ -86,6 +102,8 @@ class ResponseCheck:
             return f"status {status}, must be {self.status}"
         if status in _WITHOUT_BODY and not self.field:
             return None
+        if self.body is not AnswerBody.JSON:
+            return _body_problem(self.body, body)
         try:
             document = json.loads(body)
         except (ValueError, RecursionError):
@@ -98,6 +116,26 @@ class ResponseCheck:
         if self.compares and not _same(value, self.equals):
             return f"the JSON field {self.field} is {_short(value)}, must be {_short(self.equals)}"
         return None
+
+
+def _body_problem(wanted: AnswerBody, body: bytes) -> str | None:
+    """What is wrong with a body that need not be JSON."""
+    if wanted is AnswerBody.ANY:
+        return None
+    if not body:
+        return "the body is empty"
+    if wanted is AnswerBody.BYTES:
+        return None
+    try:
+        lines = body.decode("utf-8").splitlines()
+    except UnicodeDecodeError:
+        return "the body is not UTF-8"
+    if wanted is AnswerBody.TEXT:
+        return None
+    fields = [line.partition(":") for line in lines]
+    if any(name == "event" and value.strip() == "error" for name, _, value in fields):
+        return "an event of the stream is an error"
+    return None if any(name == "data" for name, _, _ in fields) else "the body holds no event with data"
 
 
 DEFAULT_CHECK = ResponseCheck()

@@ -53,6 +53,10 @@ def command(
     key_file: o.KeyFileOption = None,
     token_file: o.TokenFileOption = None,
     azure_identity: o.AzureIdentityOption = False,
+    ca_file: o.CaFileOption = None,
+    client_cert: o.ClientCertOption = None,
+    client_key: o.ClientKeyOption = None,
+    lab: o.LabOption = False,
     allow_host: o.AllowHostOption = None,
     max_requests: o.MaxRequestsOption = None,
     max_rps: o.MaxRpsOption = None,
@@ -117,6 +121,7 @@ def command(
         return
     if url is None:
         raise InputError("--url is missing: the full scoring URL, such as http://127.0.0.1:5001/score")
+    o.set_tls(ca_file, client_cert, client_key)
     options = o.replay_options(
         processes=processes,
         expect_workers=expect_workers,
@@ -125,6 +130,7 @@ def command(
         max_requests=max_requests,
         max_rps=max_rps,
         retry=o.retry_policy(retry),
+        is_lab=lab,
         errors=o.error_limit(stop_at_errors, count_503s),
         credentials=o.credential_settings(key_file, token_file, azure_identity),
         cluster=k.cluster_target(

@@ -112,6 +112,22 @@ AzureIdentityOption = Annotated[
     bool,
     typer.Option("--azure-identity", help="A token from Azure. Needs surgeproof\\[azure].", rich_help_panel=_KEY),
 ]
+LabOption = Annotated[
+    bool,
+    typer.Option("--lab", help="The endpoint is a Surgeproof lab that has left no note on this machine."),
+]
+CaFileOption = Annotated[
+    Path | None,
+    typer.Option("--ca-file", metavar="FILE", help="A private CA, instead of the system's.", rich_help_panel=_KEY),
+]
+ClientCertOption = Annotated[
+    Path | None,
+    typer.Option("--client-cert", metavar="FILE", help="A client certificate (PEM).", rich_help_panel=_KEY),
+]
+ClientKeyOption = Annotated[
+    Path | None,
+    typer.Option("--client-key", metavar="FILE", help="Its key, if in a file of its own.", rich_help_panel=_KEY),
+]
 AllowHostOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -228,6 +244,15 @@ def credential_settings(key_file: Path | None, token_file: Path | None, azure_id
     from loadtest.replay.credential_settings import choose
 
     return choose(key_file=key_file, token_file=token_file, azure_identity=azure_identity, environ=os.environ)
+
+
+def set_tls(ca_file: Path | None, client_cert: Path | None, client_key: Path | None) -> None:
+    """Let this process and its workers use these files."""
+    import os
+
+    from loadtest.replay.tls import tls_environment
+
+    os.environ.update(tls_environment(ca_file, client_cert, client_key))
 
 
 def replay_options(

@@ -20,6 +20,9 @@ def command(
     key_file: o.KeyFileOption = None,
     token_file: o.TokenFileOption = None,
     azure_identity: o.AzureIdentityOption = False,
+    ca_file: o.CaFileOption = None,
+    client_cert: o.ClientCertOption = None,
+    client_key: o.ClientKeyOption = None,
     out: OutOption = None,
 ) -> None:
     """Wait for a replay's master and send what it asks for, until it is over.
@@ -32,6 +35,7 @@ def command(
     from loadtest.replay.join import join
     from loadtest.runfolder import RUNS
 
+    o.set_tls(ca_file, client_cert, client_key)
     code = join(
         o.read_address(master, "--master"),
         processes=processes,

@@ -25,10 +25,12 @@ def command(
     """
     from loadtest.report import write_report
     from planner.cli.output import emit_json
+    from planner.report.plan.folder import is_plan_folder
 
     path, verdict = write_report(folder)
     if output is Output.JSON:
         emit_json({"command": "report", "path": str(path), "verdict": verdict})
     else:
-        print(f"Verdict: {verdict}")
+        question = "Can the promise be kept?" if is_plan_folder(folder) else "Does the prediction hold?"
+        print(f"{question} Verdict: {verdict}")
         print(path)

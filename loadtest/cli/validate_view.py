@@ -47,7 +47,7 @@ def show(document: dict[str, Any]) -> None:
     _list("What would explain it:", document["explanations"])
     for warning in document.get("warnings", []):
         console.print(f"Warning: {warning}", markup=False, soft_wrap=True)
-    print(f"Verdict: {document['verdict']}")
+    print(f"Does the prediction hold? Verdict: {document['verdict']}")
     for reason in document["reasons"]:
         print_indented(reason)
     show_promise(document["promise"])
@@ -69,7 +69,7 @@ def show_promise(promise: dict[str, Any] | None) -> None:
     """The promise in this run, where failures that no simulation predicts break it."""
     if promise is None or not promise["broken_by_failures_that_are_not_predicted"]:
         return
-    print("The SLO is broken in this run, by failures that the simulation does not predict:")
+    print("Is the promise kept? The SLO is broken in this run, by failures that the simulation does not predict:")
     for reason in promise["reasons"]:
         print_indented(reason)
 

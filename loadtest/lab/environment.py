@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from loadtest.lab.here import cache_folder
 from loadtest.lab.launcher_client import SCORING_SERVER_FOLDER
 from planner.errors import InputError
 
@@ -44,7 +44,7 @@ def environment_folder() -> Path:
     """Named by what it depends on: server version, Python version, requirements."""
     digest = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()[:12]
     version = f"py{sys.version_info.major}.{sys.version_info.minor}"
-    return _cache_folder() / f"scoring-server-{SERVER_VERSION}-{version}-{digest}"
+    return cache_folder() / f"scoring-server-{SERVER_VERSION}-{version}-{digest}"
 
 
 def installed_version(python: Path) -> str | None:
@@ -55,12 +55,6 @@ def installed_version(python: Path) -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return asked.stdout.strip()
-
-
-def _cache_folder() -> Path:
-    if chosen := os.environ.get("SURGEPROOF_CACHE"):
-        return Path(chosen).absolute()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "surgeproof"
 
 
 @contextlib.contextmanager

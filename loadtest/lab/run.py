@@ -21,6 +21,7 @@ from loadtest.lab.azmlinfsrv import AzmlInfSrv
 from loadtest.lab.environment import scoring_python
 from loadtest.lab.event_log import EventLog
 from loadtest.lab.fleet import AnyFleet, Fleet, Traffic
+from loadtest.lab.here import lab_noted
 from loadtest.lab.lab import Lab, drawn_cold_starts
 from loadtest.lab.launcher_client import SCORING_SERVER_FOLDER, Launcher
 from loadtest.lab.options import (
@@ -158,10 +159,13 @@ class _Session:
         await runner.setup()
         try:
             await web.SockSite(runner, listener, backlog=LISTEN_BACKLOG).start()
-            gc.collect()
-            gc.freeze()
-            self.on_ready(self._announcement(listener), generated)
-            await self._until_stopped(lab, stop)
+            with lab_noted(*listener.getsockname()[:2]) as problem:
+                if problem:
+                    self.on_progress(f"a replay cannot know that this is a lab and needs --lab ({problem})")
+                gc.collect()
+                gc.freeze()
+                self.on_ready(self._announcement(listener), generated)
+                await self._until_stopped(lab, stop)
         finally:
             await runner.cleanup()
 

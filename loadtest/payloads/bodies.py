@@ -115,7 +115,7 @@ class Payloads:
             "template": self.template,
             "template_source": self.template_source,
             "headers": [[header.name, header.value, header.variable] for header in self.headers],
-            "check": [check.status, check.field, check.compares, check.equals],
+            "check": [check.status, check.field, check.compares, check.equals, check.body.value],
             "seed": self.seed,
         }
 

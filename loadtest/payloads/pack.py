@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from loadtest.payloads.bodies import NO_IDS, PayloadKind, Payloads
 from planner.errors import InputError
-from planner.request import Header, ResponseCheck
+from planner.request import AnswerBody, Header, ResponseCheck
 
 _HASH_KEY = b"surgeproof_sha256"
 _DESCRIPTION_KEY = b"surgeproof_payloads"
@@ -57,7 +57,7 @@ def read_payloads(path: Path, expected_sha256: str) -> Payloads:
 
 
 def _payloads(description: dict[str, Any], table: pa.Table) -> Payloads:
-    status, dotted, compares, equals = description["check"]
+    status, dotted, compares, equals, body = description["check"]
     return Payloads(
         kind=PayloadKind(description["kind"]),
         source=description["source"],
@@ -67,6 +67,6 @@ def _payloads(description: dict[str, Any], table: pa.Table) -> Payloads:
         template=description["template"],
         template_source=description["template_source"],
         headers=tuple(Header(name=n, value=value, variable=v) for n, value, v in description["headers"]),
-        check=ResponseCheck(status=status, field=dotted, compares=compares, equals=equals),
+        check=ResponseCheck(status=status, field=dotted, compares=compares, equals=equals, body=AnswerBody(body)),
         seed=description["seed"],
     )

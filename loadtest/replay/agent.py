@@ -220,6 +220,7 @@ class Agent:
             ToMaster.ENDED,
             ended=reason.name.lower(),
             problem=self._without_secrets(engine.problem),
+            remarks={str(status): self._without_secrets(said) for status, said in engine.remarks.items()},
             cpu_s=time.process_time() - cpu_s,
             connections_opened=engine.connections_opened,
             token_refreshes=credentials.refreshes,

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from geventhttpclient.response import HTTPParseError, HTTPResponse
 
+from loadtest.replay.reasons import bad_body, reason, unpacked
 from loadtest.replay.segment import Broken
 from planner.model import NO_CAUSE, NO_REPLICA, Cause, Outcome
 
@@ -50,6 +51,8 @@ class Answer:
     replica: int = NO_REPLICA
     cause: int = NO_CAUSE
     length: int = 0
+    remark: str | None = None
+    """A sentence on the reason, where the answer names one."""
     retry_after: str | None = None
 
 
@@ -81,27 +84,32 @@ def classify(
 ) -> Answer:
     """What an HTTP answer means for the books. check: what is wrong with an answer that would be a success."""
     status = response.get_code()
-    body = bytes(response.body)
+    packed = bytes(response.body)
+    body = unpacked(packed, _text(response, "content-encoding"))
     outcome = _BY_STATUS[status] if status in _BY_STATUS else _by_class(status)
+    remark = reason(status, response.get) if outcome is not Outcome.OK else None
     if outcome in (Outcome.OK, Outcome.OTHER_STATUS):
         # The check decides which 2xx is the good one.
-        if check(status, body) is None:
+        problem = "it cannot be unpacked" if body is None else check(status, body)
+        if problem is None:
             outcome = Outcome.OK
         elif outcome is Outcome.OK:
             outcome = Outcome.BAD_RESPONSE
+            remark = bad_body(problem, _text(response, "content-type"))
     return Answer(
         outcome=outcome,
         sent_ns=sent_ns,
         finish_ns=finish_ns,
         status=status,
-        flagged=status == 503 and not any(text in body for text in FRONT_END_BODIES),
+        flagged=status == 503 and not any(text in (body or b"") for text in FRONT_END_BODIES),
         exec_ms=_number(response, "x-ms-run-fn-exec-ms", 0.0, 1e3 * timeout_s),
         dispatch_s=_number(
             response, "x-surgeproof-dispatch-s", sent_ns / 1e9 - _CLOCK_SLACK_S, finish_ns / 1e9 + _CLOCK_SLACK_S
         ),
         replica=_replica(response),
         cause=_CAUSES.get(str(response.get("x-surgeproof-cause")), NO_CAUSE) if status == 503 else NO_CAUSE,
-        length=len(body),
+        length=len(packed),
+        remark=None if outcome is Outcome.OK else remark,
         retry_after=_text(response, "retry-after"),
     )
 

@@ -253,6 +253,9 @@ def _warnings(
             found.append(f"{slow} replicas of the lab took longer to start than the cold start drawn for them")
     if warning := (last(entries, "plan") or {}).get("credentials_warning"):
         found.append(warning)
+    if warning := (last(entries, "plan") or {}).get("payloads_warning"):
+        found.append(warning)
+    found += sorted({sentence for worker in about.values() for sentence in worker.get("remarks", {}).values()})
     found += [note_sentence(note) for note in seen.notes]
     for k, worker in about.items():
         if abs(worker.get("clock_drift_s") or 0.0) > LARGEST_DRIFT_S:

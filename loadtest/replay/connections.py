@@ -8,6 +8,7 @@ question has the wrong answer).
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from collections import deque
@@ -22,6 +23,7 @@ from geventhttpclient.response import HTTPParseError
 from loadtest.replay.answers import Answer, Response, classify, why_broken
 from loadtest.replay.endpoint import Endpoint
 from loadtest.replay.segment import Broken
+from loadtest.replay.tls import tls_context
 from loadtest.replay.transport import PlainTransport, TlsTransport, Transport
 from planner.model import Outcome
 
@@ -81,7 +83,7 @@ class Connections:
         self._idle: dict[_Connection, None] = {}
         self._open_ones: set[_Connection] = set()
         self._due: deque[tuple[int, Exchange]] = deque()
-        self._tls = green_ssl.create_default_context() if endpoint.is_tls else None
+        self._tls = tls_context(os.environ, green_ssl.create_default_context) if endpoint.is_tls else None
         self._addresses: list[Any] = []
         self._sweeper: Any = None
 

@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from loadtest.replay.endpoint import KEY_VARIABLE
+from loadtest.replay.tls import PASSPHRASE_VARIABLE
 from loadtest.replay.tokens import from_file, secrets_of_the_identity
 from planner.errors import InputError
 
@@ -60,7 +61,7 @@ class CredentialSettings:
 
 def known_secrets(settings: CredentialSettings, environ: Mapping[str, str] = os.environ) -> list[str]:
     """The keys and tokens that this process could read anywhere, for redaction of what others wrote."""
-    found = [environ[name] for name in (KEY_VARIABLE, TOKEN_VARIABLE) if environ.get(name)]
+    found = [environ[name] for name in (KEY_VARIABLE, TOKEN_VARIABLE, PASSPHRASE_VARIABLE) if environ.get(name)]
     found += secrets_of_the_identity(environ)
     if settings.file is not None:
         with suppress(InputError):

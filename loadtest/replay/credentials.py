@@ -24,6 +24,7 @@ from loadtest.replay.credential_settings import (
 )
 from loadtest.replay.endpoint import KEY_VARIABLE
 from loadtest.replay.redaction import redact
+from loadtest.replay.tls import PASSPHRASE_VARIABLE
 from loadtest.replay.tokens import Secret, checked, expiry_of, from_azure, from_file, signature
 from planner.errors import InputError
 
@@ -129,7 +130,8 @@ class Credentials:
 
     def secrets(self) -> list[str]:
         """Every key and token that was seen so far, for redaction."""
-        return list(self._seen)
+        passphrase = self._environ.get(PASSPHRASE_VARIABLE)
+        return [*self._seen, *([passphrase] if passphrase else [])]
 
     def warning(self, lasts_s: float) -> str | None:
         """A sentence if the credential ends before a run that begins now and nothing renews it."""

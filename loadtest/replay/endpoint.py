@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import socket
 import ssl
 from collections.abc import Collection
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlsplit
 
+from loadtest.replay.tls import tls_context
 from planner.errors import InputError
 
 KEY_VARIABLE = "SURGEPROOF_ENDPOINT_KEY"
 """The environment variable that holds the endpoint key."""
 
 CONNECT_TIMEOUT_S = 5.0
+REFUSAL_WITHIN_S = 0.3
+"""How long a server's refusal of a client certificate is waited for; most servers say nothing."""
 
 SHORTEST_SECRET = 6
 """A shorter value of a query is no secret, and would be found in any text."""
@@ -137,13 +141,30 @@ def check_allowed(
         )
 
 
-def check_reachable(endpoint: Endpoint) -> None:
-    """Open one connection (with TLS where the URL says so) and close it again, without a request."""
+def _wait_for_refusal(connection: ssl.SSLSocket) -> None:
+    """With TLS 1.3 a server refuses a client certificate after the handshake, by an alert or by closing."""
+    connection.settimeout(REFUSAL_WITHIN_S)
+    try:
+        if connection.recv(1) == b"":
+            raise ConnectionResetError
+    except TimeoutError:
+        return
+    except ConnectionResetError:
+        raise ssl.SSLError(1, "closed after the handshake") from None
+
+
+def check_reachable(endpoint: Endpoint) -> str:
+    """Open one connection (with TLS where the URL says so) and close it again, without a request.
+
+    Returns the address that took it.
+    """
     try:
         with socket.create_connection((endpoint.host, endpoint.port), timeout=CONNECT_TIMEOUT_S) as plain:
+            address = str(plain.getpeername()[0])
             if endpoint.is_tls:
-                with ssl.create_default_context().wrap_socket(plain, server_hostname=endpoint.host):
-                    pass
+                with tls_context(os.environ).wrap_socket(plain, server_hostname=endpoint.host) as wrapped:
+                    _wait_for_refusal(wrapped)
+            return address
     except ConnectionRefusedError:
         raise InputError(
             f"--url {endpoint.shown}: connection refused, nothing listens on port {endpoint.port}"
@@ -151,6 +172,12 @@ def check_reachable(endpoint: Endpoint) -> None:
     except ssl.SSLCertVerificationError as error:
         raise InputError(f"--url {endpoint.shown}: its TLS certificate is refused ({error.verify_message})") from None
     except ssl.SSLError as error:
+        why = getattr(error, "reason", None) or str(error.args[-1])
+        if why == "closed after the handshake" or ("ALERT" in why and "CERTIFICATE" in why):
+            raise InputError(
+                f"--url {endpoint.shown}: it refuses the client certificate, or wants one ({why}); "
+                "give --client-cert and --client-key"
+            ) from None
         raise InputError(f"--url {endpoint.shown}: no TLS connection ({error.reason})") from None
     except TimeoutError:
         raise InputError(f"--url {endpoint.shown}: no connection within {CONNECT_TIMEOUT_S:g} s") from None

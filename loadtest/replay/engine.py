@@ -97,6 +97,8 @@ class Engine:
         self._dispatcher: Any = None
         self._reason: EndReason | None = None
         self._all_dispatched = False
+        self.remarks: dict[int, str] = {}
+        """The first sentence on each HTTP status that is worth one."""
         self.problem: str | None = None
         """What is to blame where the run ends because of this worker."""
 
@@ -204,6 +206,8 @@ class Engine:
             cause=answer.cause,
             attempt=exchange.attempt,
         )
+        if answer.remark is not None and answer.status not in self.remarks:
+            self.remarks[answer.status] = answer.remark
         if reason := self._tripwire.saw(answer.outcome, answer.status, answer.finish_ns):
             if reason is EndReason.UNAUTHORIZED and self._reason is None:
                 self.problem = self._credentials.refused(answer.status)

@@ -25,13 +25,14 @@ def wait_until_unused(paths: Iterable[Path], within_s: float = WAIT_S) -> None:
     """Return when nobody writes these files; InputError if somebody still does."""
     give_up_s = time.monotonic() + within_s
     for path in paths:
-        while _is_in_use(path):
+        while is_in_use(path):
             if time.monotonic() > give_up_s:
                 raise InputError(f"{path}: is being written, the replay is still going on")
             time.sleep(0.1)
 
 
-def _is_in_use(path: Path) -> bool:
+def is_in_use(path: Path) -> bool:
+    """Whether somebody holds the lock of `mark_in_use`. Raises OSError where there is no such file."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)

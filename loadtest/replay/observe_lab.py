@@ -25,12 +25,13 @@ LONGEST_WAIT_FOR_A_TICK_S = 60.0
 MALFORMED = "the endpoint shows no usable replicas"
 
 
-def find_lab(endpoint: Endpoint, *, loopback: bool) -> tuple[dict[str, Any] | None, str]:
+def find_lab(endpoint: Endpoint, *, is_lab: bool) -> tuple[dict[str, Any] | None, str]:
     """The state of the lab behind a URL, or None and the reason why no replicas can be observed.
 
-    An answer that is nearly a lab's is worth a warning: then the reason starts with MALFORMED.
+    Nothing is asked of an endpoint that has not said that it is a lab. An answer that is nearly a lab's is worth a
+    warning: then the reason starts with MALFORMED.
     """
-    if not loopback or endpoint.is_tls:
+    if not is_lab:
         return None, "the endpoint is not a Surgeproof lab on this machine, so replicas were not observed"
     client = LabClient(endpoint)
     try:

@@ -11,8 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from loadtest.lab.here import is_lab_here
 from loadtest.observe.target import ClusterTarget
-from loadtest.payloads import Payloads, build_payloads, resolve_headers, secrets_of, write_payloads
+from loadtest.payloads import (
+    Payloads,
+    build_payloads,
+    content_type_warning,
+    resolve_headers,
+    secrets_of,
+    write_payloads,
+)
 from loadtest.replay.credential_settings import CredentialSettings
 from loadtest.replay.credentials import Credentials
 from loadtest.replay.endpoint import Endpoint, check_allowed, check_reachable, is_loopback, parse_url, resolve
@@ -53,6 +61,8 @@ class ReplayOptions:
     """None: whatever the environment offers."""
     cluster: ClusterTarget | None = None
     """Whose replicas are watched beside the replay."""
+    is_lab: bool = False
+    """The endpoint is a Surgeproof lab on this machine; a lab that has left its note here need not be named so."""
 
     @property
     def workers(self) -> int:
@@ -66,6 +76,7 @@ class Plan:
     scenario: Scenario
     endpoint: Endpoint
     is_loopback: bool
+    is_lab: bool
     schedule: Schedule
     folder: RunFolder
     journal: Journal
@@ -96,7 +107,11 @@ def prepare(
         planned=len(schedule),
         peak_rate_rps=schedule.peak_rate_rps,
     )
-    check_reachable(endpoint)
+    can_be_lab = loopback and not endpoint.is_tls
+    if options.is_lab and not can_be_lab:
+        raise InputError(f"--lab: {endpoint.shown} is no lab; a lab is on this machine and its URL begins with http://")
+    address = check_reachable(endpoint)
+    is_lab = options.is_lab or (can_be_lab and is_lab_here(address, endpoint.port))
     cluster = None
     if options.cluster is not None:
         from loadtest.observe.observer import connect  # the Kubernetes client takes half a second
@@ -127,6 +142,7 @@ def prepare(
         scenario=scenario,
         endpoint=endpoint,
         is_loopback=loopback,
+        is_lab=is_lab,
         schedule=schedule,
         folder=folder,
         journal=journal,
@@ -187,6 +203,7 @@ def _entry(
         "processes": options.processes,
         "expect_workers": options.expect_workers,
         "payloads": {"source": payloads.source, "count": payloads.count, "sha256": payloads.sha256},
+        "payloads_warning": content_type_warning(payloads),
         "credentials": str(credentials.kind),
         "credentials_warning": credentials.warning(duration_s),
     }

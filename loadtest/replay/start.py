@@ -25,7 +25,7 @@ class Start:
     def __init__(self, plan: Plan) -> None:
         self._plan, self._journal = plan, plan.journal
         self.start_ns: int | None = None
-        lab_state, why_not = find_lab(plan.endpoint, loopback=plan.is_loopback)
+        lab_state, why_not = find_lab(plan.endpoint, is_lab=plan.is_lab)
         self._journal.add("lab", {"state": lab_state, "why_not": why_not})
         self._observer = None
         if lab_state is not None:

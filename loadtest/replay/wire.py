@@ -7,6 +7,7 @@ from typing import Protocol
 
 from loadtest.replay.endpoint import Endpoint
 from planner import __version__
+from planner.request import JSON_TYPE
 
 
 class HasAuthorization(Protocol):
@@ -23,12 +24,12 @@ class RequestWriter:
     ) -> None:
         self._credentials = credentials
         self._authorization: str | None = None
+        own = {name.lower() for name, _ in headers}
+        kinds = {"Content-Type": JSON_TYPE, "Accept": JSON_TYPE}
+        headers = [*((name, value) for name, value in kinds.items() if name.lower() not in own), *headers]
         others = "".join(f"{name}: {value}\r\n" for name, value in headers)
         self._first = f"POST {endpoint.path} HTTP/1.1\r\nHost: {endpoint.origin.partition('://')[2]}\r\n"
-        self._last = (
-            f"User-Agent: surgeproof/{__version__}\r\nContent-Type: application/json\r\nAccept: application/json\r\n"
-            f"{others}x-ms-client-request-id: {run_id}-"
-        )
+        self._last = f"User-Agent: surgeproof/{__version__}\r\n{others}x-ms-client-request-id: {run_id}-"
         self._head = self._joined(None)
 
     def request(self, index: int, body: bytes) -> bytes:

@@ -61,7 +61,7 @@ def show(document: dict[str, Any]) -> None:
 def show_slo(slo: dict[str, Any], *, is_refuted: bool = False) -> None:
     """Whether the promise is kept, part by part. is_refuted: a run has broken it in a way that was not simulated."""
     word = "The SLO is broken in the run." if is_refuted else _SLO_WORDS[slo["verdict"]]
-    print(f"{word} In the simulated runs of the scenario:")
+    print(f"Is the promise kept? {word} In the simulated runs of the scenario:")
     for reason in slo["reasons"]:
         print_indented(reason)
 

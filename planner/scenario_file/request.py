@@ -12,6 +12,7 @@ from planner.errors import InputError
 from planner.reading import reading
 from planner.request import (
     LARGEST_BODY_BYTES,
+    AnswerBody,
     Header,
     LineOrder,
     Request,
@@ -30,16 +31,13 @@ _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 _ELSEWHERE = {
-    "content-type": "is always application/json: with another type the scoring server scores an empty body, and "
-    "answers 200",
     "authorization": "belongs outside the scenario: SURGEPROOF_ENDPOINT_KEY, --key-file, --token-file or "
     "--azure-identity",
     "host": "comes from --url",
     "content-length": "comes from the body",
     "x-ms-client-request-id": "is set by the replay: it joins each request with the logs of the service",
     "user-agent": "is always that of Surgeproof, so that a log of the service tells its load apart",
-    "accept": "is always application/json",
-    "accept-encoding": "is not sent: answers are read and checked as they come, uncompressed",
+    "accept-encoding": "is not sent; an answer that comes as gzip or deflate all the same is unpacked for its check",
     "expect": "is not sent: head and body leave together",
 }
 _OF_ONE_CONNECTION = (
@@ -70,7 +68,7 @@ def read_request(form: Any, arrivals: Any, problems: Problems, folder: Path) -> 
         template=template,
         template_source=source,
         headers=tuple(_headers(form.headers, problems)),
-        check=_check(form.check),
+        check=_check(form.check, problems),
     )
 
 
@@ -155,11 +153,14 @@ def _template(form: Any, problems: Problems, folder: Path) -> tuple[str | None, 
     return text, source
 
 
-def _check(form: Any) -> ResponseCheck:
+def _check(form: Any, problems: Problems) -> ResponseCheck:
     if form is None:
         return ResponseCheck()
+    body = AnswerBody(form.body)
     if form.json_ is None:
-        return ResponseCheck(status=form.status)
+        return ResponseCheck(status=form.status, body=body)
+    if body is not AnswerBody.JSON:
+        problems.about(("request", "check", "json"), f"but request.check.body is {body}: give one of them")
     compares = "equals" in form.json_.model_fields_set
     return ResponseCheck(status=form.status, field=form.json_.field, compares=compares, equals=form.json_.equals)
 

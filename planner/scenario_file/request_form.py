@@ -47,6 +47,9 @@ class CheckForm(Strict):
     """Which answer is a good one; any other answer of that kind is a bad response in the books."""
 
     status: count(200, 299) = 200  # type: ignore[valid-type]
+    body: Literal["json", "text", "events", "bytes", "any"] = Field(
+        "json", description="What the answer's body must be; events: server-sent ones."
+    )
     json_: CheckJson | None = Field(None, alias="json")
 
 

@@ -17,14 +17,15 @@ from planner.scenario import Scenario
 from planner.scenario_file import load
 
 STUB = Path(__file__).with_name("stub_server.py")
+FOREIGN_STUB = Path(__file__).with_name("foreign_stub.py")
 
 
 class StubServer:
-    """The client's side of `stub_server.py`."""
+    """The client's side of `stub_server.py`, or of another script that is talked to like it."""
 
-    def __init__(self, settings: dict[str, Any], inside: Sequence[str] = ()) -> None:
+    def __init__(self, settings: dict[str, Any], inside: Sequence[str] = (), script: Path = STUB) -> None:
         """inside: a command that starts others in a namespace of the kernel."""
-        command = [*inside, sys.executable, str(STUB)]
+        command = [*inside, sys.executable, str(script)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.port = int(self._ask(settings))
         host = settings.get("host", "127.0.0.1")
@@ -60,6 +61,20 @@ def stub() -> Iterator[Callable[..., StubServer]]:
 
     def start(*, inside: Sequence[str] = (), **settings: Any) -> StubServer:
         servers.append(StubServer(settings, inside))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture
+def foreign() -> Iterator[Callable[..., StubServer]]:
+    """Starts endpoints that are no lab: foreign(mode="sse")."""
+    servers: list[StubServer] = []
+
+    def start(**settings: Any) -> StubServer:
+        servers.append(StubServer(settings, script=FOREIGN_STUB))
         return servers[-1]
 
     yield start

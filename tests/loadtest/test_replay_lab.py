@@ -174,7 +174,7 @@ def test_a_state_that_comes_drop_by_drop_is_given_up(first: bytes, monkeypatch: 
 
     with served(drip) as endpoint:
         began_s = time.monotonic()
-        state, why = find_lab(endpoint, loopback=True)
+        state, why = find_lab(endpoint, is_lab=True)
     assert (state, why) == (None, "the endpoint shows no replicas (GET /lab/state: timed out)")
     assert time.monotonic() - began_s < 0.6
 
@@ -193,7 +193,7 @@ def test_what_is_wrong_with_a_state_is_why_replicas_are_not_observed(
 ) -> None:
     monkeypatch.setattr(lab_client, "LARGEST_ANSWER_BYTES", 2**19)
     with served(lambda path: iter([whole(answer)])) as endpoint:
-        assert words in find_lab(endpoint, loopback=True)[1]
+        assert words in find_lab(endpoint, is_lab=True)[1]
 
 
 def observe(

@@ -5,7 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from loadtest.replay.journal import Journal
 from loadtest.runfolder import RunFolder, create_run_folder, open_run_folder
+from planner.cli.root import run
 from planner.errors import InputError
 from planner.model import Outcome
 from planner.records import write_requests
@@ -51,6 +53,26 @@ def test_a_folder_that_may_not_be_entered(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(Path, "is_dir", refused)  # root may enter any folder, and tests may run as root
     with pytest.raises(InputError, match=r"run: cannot be read \(Permission denied\)"):
         open_run_folder(tmp_path / "run")
+
+
+@pytest.mark.parametrize("command", [["validate"], ["report"], ["calibrate"], ["compare"]])
+def test_a_run_that_was_killed_is_named_with_what_recovers_it(
+    tmp_path: Path, command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_folder = tmp_path / "run"
+    run_folder.mkdir()
+    for part in ("scenario.yaml", "schedule.parquet", "payloads.parquet"):
+        (run_folder / part).write_text("x")
+    journal = Journal(run_folder)
+    arguments = [*command, str(run_folder), *([str(run_folder)] if command == ["compare"] else [])]
+    assert run(arguments) == 2
+    assert "the replay is still going on" in " ".join(capsys.readouterr().err.split())
+    journal.close()
+    assert run(arguments) == 2
+    with pytest.raises(InputError) as raised:
+        open_run_folder(run_folder)
+    assert f"`surgeproof replay --recover {run_folder}`" in str(raised.value)
+    assert "was killed before it wrote its results" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_name_that_is_not_utf_8(tmp_path: Path) -> None:

@@ -106,7 +106,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"headers": {"x-team": {"env": "A", "or": "b"}}}, "request.headers.x-team: must be text or {env: NAME}"),
     ({"headers": {"X-Team": "a", "x-team": "b"}}, "request.headers.x-team: stands twice, names ignore case"),
     ({"headers": {f"x-{i}": "a" for i in range(51)}}, "request.headers: has 51 headers, at most 50"),
-    ({"headers": {"content-type": "text/plain"}}, "Content-Type: is always application/json: with another type the"),
+    ({"headers": {"Accept-Encoding": "br"}}, "Accept-Encoding: is not sent; an answer that comes as gzip"),
+    ({"check": {"body": "text", "json": {"field": "a"}}}, "but request.check.body is text: give one of them"),
     (
         {"headers": {"Authorization": "Bearer x"}},
         "Authorization: belongs outside the scenario: SURGEPROOF_ENDPOINT_KEY",

@@ -53,7 +53,10 @@ def test_command_writes_the_page_and_prints_its_path_last(
     folder: RunFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["report", str(folder.path)]) == 0
-    assert capsys.readouterr().out.splitlines() == ["Verdict: pass", str(folder.path / "report.html")]
+    assert capsys.readouterr().out.splitlines() == [
+        "Does the prediction hold? Verdict: pass",
+        str(folder.path / "report.html"),
+    ]
     assert "Capacity report: small" in folder.report.read_text(encoding="utf-8")
 
 

@@ -29,7 +29,10 @@ def folder(tmp_path: Path) -> Path:
 
 def test_command_writes_the_page_and_prints_its_path_last(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["report", str(folder)]) == 0
-    assert capsys.readouterr().out.splitlines() == ["Verdict: feasible", str(folder / "report.html")]
+    assert capsys.readouterr().out.splitlines() == [
+        "Can the promise be kept? Verdict: feasible",
+        str(folder / "report.html"),
+    ]
     page = Page((folder / "report.html").read_text(encoding="utf-8"))
     assert "Capacity plan: launch-spike" in page.text
 
