@@ -85,11 +85,14 @@ _CHANGED_DEFAULTS = {
 
 
 def _named(form: Any, problems: Problems) -> Api | None:
-    """Whose names the scenario itself has more of; None where it has as many of both. Options do not count."""
+    """Whose names the scenario itself has more of; None where it has as many of both.
+
+    Options do not count, nor does num_replicas, which goes with `autoscaler: fixed` under either API.
+    """
     names = [
         name
         for name in type(form).model_fields
-        if getattr(form, name) is not None and not problems.is_override(("deployment", name))
+        if getattr(form, name) is not None and name != "num_replicas" and not problems.is_override(("deployment", name))
     ]
     of_v1, of_v2 = len(azureml.names_of(Api.V1, names)), len(azureml.names_of(Api.V2, names))
     return None if of_v1 == of_v2 else Api.V1 if of_v1 > of_v2 else Api.V2

@@ -30,6 +30,8 @@ def test_whose_names_a_deployment_shows(tmp_path: Path) -> None:
         (V2, Api.V2),
         ("deployment: {}\n", Api.V2),
         ("deployment: {api: v1}\n", Api.V1),
+        ("deployment: {api: v2, autoscaler: fixed, num_replicas: 3}\n", Api.V2),
+        ("deployment: {num_replicas: 3}\n", Api.V1),
         ("deployment: {file: deployment.yml}\n", Api.V2),
         ("deployment: {file: deployment.yml, autoscale_max_replicas: 3}\n", Api.V1),
     ):
