@@ -192,17 +192,16 @@ def open_run_folder(path: Path) -> RunFolder:
     """An existing run folder, complete enough to be judged."""
     folder = RunFolder(path)
     found = recognise(path)
+    if found is not None and found.kind is Kind.UNFINISHED_RUN:
+        raise InputError(_unfinished(path))
     if found is not None and found.kind is not Kind.RUN_FOLDER:
         raise InputError(not_a_run(found, path))
     try:
         if not path.is_dir():
             raise InputError(f"{path}: no such run folder")
         for part in (folder.scenario, folder.schedule, folder.requests, folder.summary):
-            if part.is_file():
-                continue
-            if (path / JOURNAL).is_file():
-                raise InputError(_unfinished(path))
-            raise InputError(f"{part}: no such file, {path} is not a complete run folder")
+            if not part.is_file():
+                raise InputError(f"{part}: no such file, {path} is not a complete run folder")
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     return folder

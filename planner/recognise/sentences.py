@@ -131,8 +131,6 @@ def not_a_run(found: Found, path: Path) -> str:
     match found.kind:
         case Kind.SCENARIO:
             return f"{what}: `surgeproof run {here}` makes one against a lab"
-        case Kind.UNFINISHED_RUN:
-            return f"{what}: `surgeproof replay --recover {here}` makes its results of what it has recorded"
         case Kind.RUN_PART:
             return f"{what}: give {path.parent}"
         case Kind.PLAN_FOLDER | Kind.PLAN:

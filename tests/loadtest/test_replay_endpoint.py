@@ -187,9 +187,11 @@ def test_an_incomplete_run_folder_names_what_is_missing(tmp_path: Path) -> None:
         open_run_folder(tmp_path / "nowhere")
     folder = create_run_folder("x", tmp_path / "run")
     folder.scenario.write_text("")
-    with pytest.raises(InputError, match=r"schedule\.parquet: no such file"):
+    with pytest.raises(InputError, match="is a folder, not a complete run folder"):
         open_run_folder(folder.path)
     folder.summary.write_text("{broken")
+    with pytest.raises(InputError, match=r"schedule\.parquet: no such file"):
+        open_run_folder(folder.path)
     with pytest.raises(InputError, match=r"summary\.json: not a readable JSON"):
         folder.read_summary()
     with pytest.raises(ValueError):

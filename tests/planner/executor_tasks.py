@@ -40,6 +40,7 @@ class DeadlyArrivals:
 
     expected_count: float = 0.0
     fixed_count: int | None = None
+    is_random: bool = True
 
     def blocks(self, seed: int, replicate: int) -> Iterator[FloatArray]:
         deadly_from_three(replicate)

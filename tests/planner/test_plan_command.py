@@ -78,7 +78,7 @@ ENTRY = {
 NAMES = {
     "command", "scenario", "slo", "verdict", "reasons", "binding_limit", "recommended", "probability_near_cheapest",
     "neighbours", "alternatives", "frontier", "rejected", "map", "search", "cost", "published_rule", "questions",
-    "robust", "workers_lost", "interrupted", "warnings", "provenance", "same_in_every_run",
+    "robust", "workers_lost", "interrupted", "warnings", "provenance", "same_in_every_run", "limits",
 }  # fmt: skip
 ESTIMATE = {"value", "low", "high", "confidence", "replications", "resolved"}
 

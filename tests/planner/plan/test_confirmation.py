@@ -92,10 +92,9 @@ def test_a_doubtful_case_gets_more_runs_until_it_is_decided() -> None:
     assert goals[-1] == doubtful.measures.replications
 
 
-def test_it_ends_undecided_after_the_most_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(confirmation, "MOST_RUNS", 90)
+def test_it_ends_undecided_after_the_most_runs() -> None:
     near = _confirm(THREE).measures.fraction_503.value
-    made = _confirm(THREE, Slo(max_fraction_503=near * 1.001))
+    made = _confirm(THREE, Slo(max_fraction_503=near * 1.001), most_runs=90)
     assert (made.verdict.word, made.measures.replications) == (VerdictWord.UNDECIDED, 90)
     assert 0.1 < made.keeps < 0.9
     assert not made.holds

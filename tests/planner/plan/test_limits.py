@@ -74,9 +74,7 @@ def test_neither_alone_stands_in_the_way() -> None:
     of = scenario(steps((10.5, 1.0), (8.0, 20.0), (10.0, 1.0)), cold_start=Deterministic(30.0), refresh_period_s=10.0)
     said = infeasible(of, Slo(max_fraction_503=0.05), Ranges(min_replicas=(1, 2), max_replicas=(20,)))
     assert said["binding_limit"] is None
-    assert said["reasons"][0] == (
-        "20 replicas from the start would keep it, but autoscale_min_replicas may not be so high"
-    )
+    assert said["reasons"][0] == "20 replicas from the start would keep it, but min_instances may not be so high"
     assert "even without cold starts: fraction of 503s" in said["reasons"][1]
 
 

@@ -338,7 +338,7 @@ def test_a_higher_minimum_lifts_the_maximum_where_it_must() -> None:
     target, least, most = _answers(_with(deployment=deployment), replications=3)["remedies"]
     assert (least["to"], least["also"]) == (5, {"autoscale_max_replicas": 5})
     assert target["to"] is None
-    assert target["sentence"] == target["reason"] == "autoscale_target_utilization = 10 is as low as it is tried"
+    assert target["sentence"] == target["reason"] == "target_utilization_percentage = 10 is as low as it is tried"
     assert most["to"] == 5
 
 

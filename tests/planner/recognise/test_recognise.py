@@ -88,7 +88,7 @@ def test_folders(tmp_path: Path) -> None:
     for name in ("plan", "run", "killed", "other"):
         with pytest.raises(InputError, match=rf"{name}: is a .*, not a scenario.*scenario\.yaml"):
             load(tmp_path / name)
-    with pytest.raises(InputError, match=r"`surgeproof replay --recover .*/killed` makes its results"):
+    with pytest.raises(InputError, match=r"`surgeproof replay --recover .*/killed` makes the results"):
         open_run_folder(tmp_path / "killed")
     with pytest.raises(InputError, match=r"`surgeproof report .*/plan` writes the report of a plan"):
         open_run_folder(tmp_path / "plan")
