@@ -48,8 +48,8 @@ SPARE_RUNS = 6
 LONGEST_REPLAY_S = 240.0
 """Of a replay of 16 s; beside eight busy loops it took 40 s."""
 
-MOST_LATE_503_S = 0.025
-"""Of HAProxy's own timer, in the median, an eighth of the wait limit. It was 2 ms on a quiet machine, 8 ms beside eight
+MOST_LATE_503_S = 0.050
+"""After the wait limit, for nine of ten of HAProxy's 503s. It was at most 5 ms on a quiet machine and 17 ms beside eight
 busy loops on two cores."""
 
 MOST_LONGER_WORK = 0.05
@@ -66,6 +66,7 @@ traffic:
   rate: [{from: 0s, rps: 4}, {from: 4s, rps: 24}]
 service_time: {distribution: lognormal, mean: 120ms, cv: 0.3}
 deployment:
+  api: v1
   autoscaler: fixed
   num_replicas: 3
   max_request_wait_time: 200ms
@@ -115,10 +116,10 @@ def too_busy(run: RunFolder) -> str | None:
     longer = float(log.service_time_s[ok].mean() / planned_s[ok].mean()) - 1 if ok.any() else 0.0
     if longer > MOST_LONGER_WORK:
         return f"The scoring servers took {longer:.1%} longer than planned, at most {MOST_LONGER_WORK:.0%} may be."
-    late_s = float(np.median((log.finish_s - log.sent_s)[refused])) - WAIT_S if refused.any() else 0.0
+    late_s = float(np.quantile((log.finish_s - log.sent_s)[refused], 0.9)) - WAIT_S if refused.any() else 0.0
     if late_s > MOST_LATE_503_S:
-        most = f"{1e3 * MOST_LATE_503_S:.0f}"
-        return f"Half of HAProxy's 503s came {1e3 * late_s:.0f} ms or more after the wait limit, at most {most} may be."
+        most = f"at most {1e3 * MOST_LATE_503_S:.0f} may be"
+        return f"One in ten of HAProxy's 503s came {1e3 * late_s:.0f} ms or more after the wait limit, {most}."
     return None
 
 
@@ -161,8 +162,8 @@ def test_calibrate_finds_the_overhead_from_answers_alone(session: Session) -> No
 def test_true_runs_pass_and_one_wrong_setting_does_not(session: Session) -> None:
     """A true run fails with a chance of 1 % at most, so two or more of ten fail with 0.43 % at most.
 
-    The seeds are fixed: only this machine's noise differs from time to time. Quiet and beside eight busy loops, 16 of 16
-    true runs passed and 64 of 64 wrong settings failed. Prints the table of the docs.
+    The seeds are fixed: only this machine's noise differs from time to time. Ten quiet runs and six beside two to eight
+    busy loops all passed, and each wrong setting failed on each of them. Prints the table of the docs.
     """
     assert HAPROXY is not None
     print(f"\nHAProxy {haproxy_version(HAPROXY)}, Python {sys.version.split()[0]}, {os.cpu_count()} cores")
