@@ -46,15 +46,15 @@ SPARE_RUNS = 6
 """Repetitions, of all runs together, when the machine was too busy: three minutes."""
 
 LONGEST_REPLAY_S = 240.0
-"""Of a replay of 16 s; beside eight busy loops it took 40 s."""
+"""Of a replay of 16 s. Beside eight busy loops it took 40 s."""
 
 MOST_LATE_503_S = 0.050
-"""After the wait limit, for nine of ten of HAProxy's 503s. It was at most 5 ms on a quiet machine and 17 ms beside eight
-busy loops on two cores."""
+"""After the wait limit, for nine of ten of HAProxy's 503s. It was at most 5 ms on a quiet machine of two cores, and at
+most 17 ms beside two to eight busy loops."""
 
 MOST_LONGER_WORK = 0.05
-"""Of the mean time in the scoring servers beside the planned sleep. It was 0.4 % longer on a quiet machine, 1.2 %
-beside the busy loops."""
+"""Of the mean time in the scoring servers beside the planned sleep. It was at most 0.6 % longer on a quiet
+machine, 1.2 % beside the busy loops."""
 
 SCENARIO = """\
 schema_version: 1
