@@ -15,7 +15,7 @@ test: $(STAMP)  ## sets up what it needs and passes the tests
 	$(BIN)/python -m pytest
 
 test-long: $(STAMP)  ## what the tests leave out for time: killed fleets, faults, plain Locust, calibration (minutes)
-	$(BIN)/python -m pytest -m long
+	$(BIN)/python -m pytest -rs -m long
 
 test-cluster: $(STAMP)  ## a real Kubernetes on this machine and the tests that need one (root and Go; builds it the first time, ten minutes)
 ifndef SURGEPROOF_TEST_KUBECONFIG

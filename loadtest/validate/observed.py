@@ -60,6 +60,8 @@ class Observation:
     """How the same requests ended."""
     causes_503: dict[str, int]
     """503s by cause, and unattributed; they sum to n_503."""
+    after_503_s: FloatArray
+    """From send to answer of each 503 that counts, shape (n_503,)."""
     bin_503: IntArray
     bin_ready: FloatArray | None
     first_bin: int
@@ -116,6 +118,7 @@ def observe(folder: RunFolder, scenario: Scenario) -> Observation:
         n_503=int(is_503.sum()),
         failures=RunFailures.of(log, _rows(counted, sent, len(log))),
         causes_503=cause_counts(log.cause[sent][is_503]),
+        after_503_s=(log.finish_s - log.sent_s)[sent][is_503],
         bin_503=np.bincount((sent_s[is_503] / BIN_S).astype(np.int64), minlength=bins),
         bin_ready=None if replicas is None else mean_in_bins(replicas, bins, scenario.duration_s),
         first_bin=int(np.ceil(scenario.warm_up_s / BIN_S)),

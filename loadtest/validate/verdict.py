@@ -16,6 +16,7 @@ from loadtest.validate.comparison import ERROR_RATE, Statistic, compare, error_r
 from loadtest.validate.in_sample import SENTENCE, is_in_sample
 from loadtest.validate.observed import Observation, observe
 from loadtest.validate.prediction import FEWEST_REPLICATES, REPLICATES, Prediction, predict
+from loadtest.validate.refusals import refusals
 from loadtest.validate.uncertain import as_if_exact, uncertain_settings
 from planner.documents import estimate_document, scenario_document
 from planner.measures import fraction
@@ -89,6 +90,8 @@ def validate(
         on_done=on_done,
     )
     verdict = _verdict(seen, prediction, statistics, judged)
+    if verdict.word is VerdictWord.FAIL and (said := refusals(seen, scenario)):
+        verdict = replace(verdict, reasons=(*verdict.reasons, said))
     document = _document(seen, prediction, statistics, judged, verdict, on_trial)
     document["promise"] = _promise(scenario, seen, verdict)
     uncertain = [u.document() for u in uncertain_settings(scenario, seen, carried, on_trial=on_trial)]

@@ -47,11 +47,13 @@ backend scoring
 LONGEST_START_S, LONGEST_END_S = 240.0, 10.0
 
 
-def haproxy_version() -> str | None:
-    """None where HAProxy is not installed."""
-    if shutil.which("haproxy") is None:
-        return None
-    said = subprocess.run(["haproxy", "-v"], capture_output=True, text=True, check=True).stdout
+def haproxy() -> str | None:
+    """The program; None where it is not installed. Debian keeps it where only root looks."""
+    return shutil.which("haproxy", path=os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin")))
+
+
+def haproxy_version(program: str) -> str:
+    said = subprocess.run([program, "-v"], capture_output=True, text=True, check=True).stdout
     found = re.search(r"version (\S+)", said)
     return found[1] if found else said.splitlines()[0]
 
@@ -99,9 +101,11 @@ async def _front_end(folder: Path, listener: socket.socket, ports: list[int], wa
     servers = "\n".join(f"  server s{k} 127.0.0.1:{port} maxconn 1" for k, port in enumerate(ports))
     configuration = folder / "haproxy.cfg"
     configuration.write_text(CONFIGURATION.format(wait_ms=1e3 * wait_s, fd=listener.fileno(), servers=servers))
+    program = haproxy()
+    assert program is not None, "HAProxy is not installed"
     with (folder / "haproxy.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            *("haproxy", "-db", "-f", str(configuration)),
+            *(program, "-db", "-f", str(configuration)),
             pass_fds=[listener.fileno()],
             stdout=log,
             stderr=log,
