@@ -13,7 +13,7 @@ import numpy as np
 
 from planner.draws import LARGEST_BLOCK, Stream, block_generator, block_size
 from planner.errors import InputError
-from planner.model import FloatArray
+from planner.model import FloatArray, IntArray
 from planner.rates import RateProfile
 from planner.service import LARGEST_CV, SMALLEST_CV
 
@@ -176,14 +176,37 @@ class MarkovModulatedPoisson:
         return f"MMPP, rates {rates} requests per second, mean sojourns {sojourns}"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    """Between which times each request of a trace may have come, where only its bin is known.
+
+    low_s, high_s: shape (n,), low_s <= high_s, both in [0, duration].
+    """
+
+    low_s: FloatArray
+    high_s: FloatArray
+
+    def drawn(self, seed: int, replicate: int) -> FloatArray:
+        """A time for each request, uniform between its bounds, shape (n,)."""
+        n = len(self.low_s)
+        starts = range(0, n, LARGEST_BLOCK)
+        draws = [
+            block_generator(seed, replicate, Stream.TRACE, block).random(min(LARGEST_BLOCK, n - start))
+            for block, start in enumerate(starts)
+        ]
+        times_s = self.low_s + np.concatenate([np.empty(0), *draws]) * (self.high_s - self.low_s)
+        return np.maximum(self.low_s, np.minimum(times_s, np.nextafter(self.high_s, -np.inf)))
+
+
 @dataclass(frozen=True)
 class Recorded:
-    """The arrival times of a trace, the same in every replicate.
+    """The arrival times of a trace.
 
-    times_s: sorted, in [0, duration). Where the trace has stamps of whole seconds, spread inside their second for
-    times_s, start_of_second_s holds the other extreme: the same requests, each at the start of its second. payload: a
-    text for each request, shape (n,). made: one sentence, where the times come from and how they were made.
-    file_sha256: of the trace's bytes.
+    times_s: sorted, in [0, duration), those of replicate 0. Where the trace has stamps of whole seconds, spread inside
+    their second for times_s, start_of_second_s holds the other extreme: the same requests, each at the start of its
+    second. payload: a text for each request, shape (n,). made: one sentence, where the times come from and how they
+    were made. file_sha256: of the trace's bytes. places: every further replicate draws its times from them; None: every
+    replicate has times_s. is_scaled: the scenario's seed has thinned or copied the requests, once for all replicates.
     """
 
     times_s: FloatArray
@@ -192,6 +215,8 @@ class Recorded:
     payload: np.ndarray[Any, np.dtype[np.object_]] | None = None
     made: str = ""
     file_sha256: str = ""
+    places: Places | None = None
+    is_scaled: bool = False
 
     def __post_init__(self) -> None:
         if self.payload is not None and len(self.payload) != len(self.times_s):
@@ -209,11 +234,20 @@ class Recorded:
 
     @property
     def is_random(self) -> bool:
-        return False
+        return self.places is not None
+
+    def placed(self, seed: int, replicate: int) -> tuple[FloatArray, IntArray]:
+        """The sorted times of one replicate, and which of the trace's requests came at each, both of shape (n,)."""
+        if self.places is None or replicate == 0:
+            return self.times_s, np.arange(len(self.times_s))
+        times_s = self.places.drawn(seed, replicate)
+        order = np.argsort(times_s, kind="stable")
+        return times_s[order], order
 
     def blocks(self, seed: int, replicate: int) -> Iterator[FloatArray]:
-        for i in range(0, len(self.times_s), LARGEST_BLOCK):
-            yield self.times_s[i : i + LARGEST_BLOCK]
+        times_s, _ = self.placed(seed, replicate)
+        for i in range(0, len(times_s), LARGEST_BLOCK):
+            yield times_s[i : i + LARGEST_BLOCK]
 
     def describe(self) -> str:
         return f"{len(self.times_s)} recorded requests from {self.source}"

@@ -9,7 +9,10 @@ from planner.service import FromTrace
 
 def sameness(scenario: Scenario) -> str:
     """One sentence about a scenario whose runs repeat (`ReplicateResult.repeats`)."""
-    arrivals = "recorded arrivals" if isinstance(scenario.arrivals, Recorded) else "regular arrivals"
+    arrivals = "regular arrivals"
+    if isinstance(scenario.arrivals, Recorded):
+        of = f", thinned or copied by seed {scenario.seed}" if scenario.arrivals.is_scaled else ""
+        arrivals = f"recorded arrivals{of}"
     is_own = isinstance(scenario.service_time, FromTrace)
     service = "their own service times" if is_own else "constant service times"
     cold = "constant cold starts" if scenario.cold_start.cv == 0 else "no replica that had to start"

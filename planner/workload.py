@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from planner.arrivals import Recorded
 from planner.draws import Stream, block_generator, block_size
 from planner.model import FloatArray
 from planner.scenario import Scenario
@@ -20,8 +21,16 @@ def arrival_times(scenario: Scenario, replicate: int) -> FloatArray:
 def service_times(scenario: Scenario, replicate: int, n: int) -> FloatArray:
     """The service times of the first n requests of one replicate, shape (n,)."""
     if isinstance(scenario.service_time, FromTrace):
-        return scenario.service_time.times_s[:n]
+        return times_of_the_trace(scenario, scenario.service_time, replicate)[:n]
     return first_draws(scenario.service_time, scenario.seed, replicate, Stream.SERVICE, n)
+
+
+def times_of_the_trace(scenario: Scenario, service_time: FromTrace, replicate: int) -> FloatArray:
+    """The service times that a trace carries, in the order in which one replicate's requests come, shape (n,)."""
+    if replicate == 0 or not (isinstance(scenario.arrivals, Recorded) and scenario.arrivals.is_random):
+        return service_time.times_s
+    _, order = scenario.arrivals.placed(scenario.seed, replicate)
+    return service_time.times_s[order]
 
 
 def cold_starts(scenario: Scenario, replicate: int) -> Iterator[FloatArray]:

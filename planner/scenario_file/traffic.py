@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from planner.arrivals import ArrivalProcess, MarkovModulatedPoisson, Recorded, Renewal
+from planner.arrivals import ArrivalProcess, MarkovModulatedPoisson, Places, Recorded, Renewal
 from planner.clock import ClockTime
 from planner.errors import InputError
 from planner.model import FloatArray
@@ -160,6 +160,8 @@ def _recorded(form: Any, chosen: Any, problems: Problems, folder: Path) -> Traff
         payload=trace.payload,
         made=made(whole, trace, from_s, end_s, chosen, form.seed),
         file_sha256=trace.sha256,
+        places=_places(trace, end_s),
+        is_scaled=chosen.rate_scale != 1,
     )
     said = (*noted(whole, chosen), spreading_warning(whole, trace, chosen))
     warnings = tuple(f"{problems.source}: {warning}" for warning in said if warning is not None)
@@ -197,6 +199,14 @@ _OF_REQUESTS = {"one_second_stamps": "spread", "spread": "uniform"}
 def _is_spread_in_its_second(trace: Trace) -> bool:
     """Whether the start of its second is where a request may also have come: not where its end has the stamp."""
     return trace.spread and trace.bin_s == 1 and trace.lead_s is None
+
+
+def _places(trace: Trace, end_s: float) -> Places | None:
+    """Where the requests of a slice may have come, before the scenario's end."""
+    if trace.low_s is None or trace.high_s is None:
+        return None
+    last_s = np.nextafter(end_s, 0.0)
+    return Places(low_s=np.minimum(trace.low_s, last_s), high_s=np.minimum(trace.high_s, end_s))
 
 
 def _natural_end_s(whole: Trace, trace: Trace, from_s: float, chosen: Any) -> float:

@@ -32,7 +32,7 @@ from planner.sim.layout import (
     new_output,
     new_state,
 )
-from planner.workload import cold_starts, drawn
+from planner.workload import cold_starts, drawn, times_of_the_trace
 
 BIN_S = 1.0
 """Width of the bins of what is counted over time."""
@@ -87,7 +87,7 @@ def simulate_replicate(
 ) -> ReplicateResult:
     """Simulate replicate number `replicate` of a scenario with its own draws."""
     if isinstance(scenario.service_time, FromTrace):
-        services = iter([scenario.service_time.times_s])
+        services = iter([times_of_the_trace(scenario, scenario.service_time, replicate)])
     else:
         services = drawn(scenario.service_time, scenario.seed, replicate, Stream.SERVICE)
     arrivals = scenario.arrivals.blocks(scenario.seed, replicate)

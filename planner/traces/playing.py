@@ -52,6 +52,9 @@ class Trace:
     has_late_stamps: bool = False
     service_time_of: str = ""
     notes: tuple[str, ...] = ()
+    low_s: FloatArray | None = None
+    high_s: FloatArray | None = None
+    """Between which times a spread request may have come; None where no draw has placed it."""
 
     def __len__(self) -> int:
         return len(self.times_s)
@@ -63,10 +66,15 @@ class Trace:
 
     def rows(self, index: Any) -> Trace:
         """The trace of some rows, in the order of `index`."""
-        names = ("times_s", "lead_s", "service_time_s", "context_tokens", "generated_tokens", "payload", "counts")
-        columns: dict[str, Any] = {name: getattr(self, name) for name in names}
+        columns: dict[str, Any] = {name: getattr(self, name) for name in _COLUMNS}
         taken: dict[str, Any] = {name: None if c is None else c[index] for name, c in columns.items()}
         return replace(self, **taken)
+
+
+_COLUMNS = (
+    *("times_s", "lead_s", "service_time_s", "context_tokens", "generated_tokens", "payload", "counts"),
+    *("low_s", "high_s"),
+)
 
 
 # Playing
@@ -111,6 +119,7 @@ def play(
         place = _uniforms(seed, _Purpose.SPREAD, np.arange(len(trace)))
     if spread and place is not None:
         trace = _spread(trace, starts_s, _regular(starts_s) if even else place)
+        trace = trace if even else _between(trace, starts_s)
     row = np.arange(len(trace))
     inside = (trace.times_s >= from_s) & (trace.times_s < end_s)
     played, row = trace.rows(inside), row[inside]
@@ -118,7 +127,12 @@ def play(
         raise _too_many(len(played) * rate_scale)
     # A product may round up to the slice's end; no request may lie there.
     last_s = math.inf if for_s is None else np.nextafter(for_s * time_scale, 0.0)
-    played = replace(played, times_s=np.minimum((played.times_s - from_s) * time_scale, last_s))
+    played = replace(
+        played,
+        times_s=np.minimum((played.times_s - from_s) * time_scale, last_s),
+        low_s=None if played.low_s is None else np.maximum((played.low_s - from_s) * time_scale, 0.0),
+        high_s=None if played.high_s is None else np.minimum((played.high_s - from_s) * time_scale, last_s),
+    )
     if rate_scale != 1:
         played = _scaled(played, row, rate_scale, seed, None if for_s is None else for_s * time_scale)
     return played.rows(np.argsort(played.times_s, kind="stable"))
@@ -166,6 +180,12 @@ def _spread(trace: Trace, starts_s: FloatArray, place: FloatArray) -> Trace:
     return replace(trace, times_s=times_s if trace.lead_s is None else times_s - trace.lead_s, spread=True)
 
 
+def _between(trace: Trace, starts_s: FloatArray) -> Trace:
+    """With the bounds of each request's bin, as long before it as the request came."""
+    low_s = starts_s if trace.lead_s is None else starts_s - trace.lead_s
+    return replace(trace, low_s=low_s, high_s=low_s + trace.bin_s)
+
+
 def _regular(starts_s: FloatArray) -> FloatArray:
     """Places at regular distances for the requests of each bin, in their order: (i + 1/2) / n."""
     order = np.argsort(starts_s, kind="stable")
@@ -191,8 +211,12 @@ def _scaled(played: Trace, row: IntArray, rate_scale: float, seed: int, length_s
         jitter = JITTER_S * (2 * _uniforms(seed, _Purpose.JITTER + n, row[chosen]) - 1)
         index.append(chosen)
         times.append(_reflected(played.times_s[chosen] + jitter, end_s))
-    order = np.concatenate(index)
-    return replace(played.rows(order), times_s=np.concatenate(times))
+    scaled = replace(played.rows(np.concatenate(index)), times_s=np.concatenate(times))
+    if scaled.low_s is None or scaled.high_s is None:
+        return scaled
+    is_copy = np.arange(len(scaled)) >= len(row)  # a copy stays where the jitter has put it
+    low_s, high_s = (np.where(is_copy, scaled.times_s, bound) for bound in (scaled.low_s, scaled.high_s))
+    return replace(scaled, low_s=low_s, high_s=high_s)
 
 
 def _copies(row: IntArray, rate_scale: float, seed: int) -> IntArray:
