@@ -162,8 +162,8 @@ def test_calibrate_finds_the_overhead_from_answers_alone(session: Session) -> No
 def test_true_runs_pass_and_one_wrong_setting_does_not(session: Session) -> None:
     """A true run fails with a chance of 1 % at most, so two or more of ten fail with 0.43 % at most.
 
-    The seeds are fixed: only this machine's noise differs from time to time. Ten quiet runs and six beside two to eight
-    busy loops all passed, and each wrong setting failed on each of them. Prints the table of the docs.
+    The seeds are fixed: only this machine's noise differs from time to time. What was measured stands in
+    docs/tests.md. Prints the table of docs/calibration.md.
     """
     assert HAPROXY is not None
     print(f"\nHAProxy {haproxy_version(HAPROXY)}, Python {sys.version.split()[0]}, {os.cpu_count()} cores")
