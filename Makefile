@@ -14,7 +14,7 @@ demo: $(STAMP)  ## sets up what it needs and runs the main job on the quickstart
 test: $(STAMP)  ## sets up what it needs and passes the tests
 	$(BIN)/python -m pytest
 
-test-long: $(STAMP)  ## what the tests leave out for time: killed fleets, faults, plain Locust, calibration (minutes)
+test-long: $(STAMP)  ## what the tests leave out for time: killed fleets, faults, plain Locust, calibration, a foreign front end (minutes)
 	$(BIN)/python -m pytest -rs -m long
 
 test-cluster: $(STAMP)  ## a real Kubernetes on this machine and the tests that need one (root and Go; builds it the first time, ten minutes)
