@@ -20,7 +20,7 @@ from loadtest.calibrate.finding import CONFIDENCE, Finding, Part, unknown
 from loadtest.validate.comparison import READY_RESOLUTION_S
 from planner.model import FloatArray, ReplicaLog
 from planner.scenario_file.retiming import duration_text
-from planner.service import Distribution, Empirical
+from planner.service import SMALLEST_CV, Distribution, Empirical
 
 FEWEST = 3
 """Launches that an interval needs."""
@@ -72,13 +72,18 @@ def measure(evidence: Evidence) -> Part:
     if log is None or (log.starting < 0).any():
         why = "The run could not see replicas start." if log is None else "The log does not say which replicas start."
         return _kept(before, why, 0)
-    found = launches(log)
+    return _of_launches(before, launches(log))
+
+
+def _of_launches(before: Distribution, found: Launches) -> Part:
+    """What the launches of a replica log say of the scenario's cold start."""
     n = len(found.times_s)
     left_out = f" {found.under_way} were still starting at the end, {found.cancelled} were given up: left out."
     left_out = left_out if found.under_way or found.cancelled else ""
     if n < FEWEST:
         return _kept(before, f"{n} launches became ready, an interval needs {FEWEST}.{left_out}", n)
-    mean, shape = _mean(before, found, left_out), _shape(before, found)
+    shape = _shape(before, found)
+    mean = _mean(before, found, shape, left_out)
     warnings: tuple[str, ...] = ()
     if found.under_way > n / 4:
         warnings = (f"{found.under_way} launches had not ended when the run did: the mean cold start may be longer.",)
@@ -100,10 +105,8 @@ def _of_pods(before: Distribution, pods: list[dict[str, Any]]) -> Part:
         return _kept(before, f"{len(used)} launches became ready, an interval needs {FEWEST}.{left_out}", len(used))
     times_s = np.array([float(pod["cold_start_s"]) for pod in used])
     found = Launches(times_s=times_s, overlapped=False, under_way=under_way, cancelled=0)
-    mean, shape = (
-        replace(finding, measured_from=source)
-        for finding in (_mean(before, found, left_out), replace(_shape(before, found), why="Each pod is named."))
-    )
+    shape = replace(_shape(before, found), why="Each pod is named.", measured_from=source)
+    mean = replace(_mean(before, found, shape, left_out), measured_from=source)
     warnings: tuple[str, ...] = ()
     if under_way > len(used) / 4:
         warnings = (f"{under_way} launches had not ended when the run did: the mean cold start may be longer.",)
@@ -120,10 +123,11 @@ def _of_pods(before: Distribution, pods: list[dict[str, Any]]) -> Part:
     )
 
 
-def _mean(before: Distribution, found: Launches, left_out: str) -> Finding:
+def _mean(before: Distribution, found: Launches, shape: Finding, left_out: str) -> Finding:
+    """The scenario's spread counts as long as the launches do not contradict it."""
     n = len(found.times_s)
     mean_s, spread_s = float(found.times_s.mean()), float(found.times_s.std(ddof=1))
-    half_s = _t(n) * max(spread_s, before.cv * mean_s) / math.sqrt(n) + READY_RESOLUTION_S
+    half_s = _t(n) * max(spread_s, float(shape.after or 0.0) * mean_s) / math.sqrt(n) + READY_RESOLUTION_S
     low_s, high_s = max(0.0, mean_s - half_s), mean_s + half_s
     return Finding(
         setting="cold_start.mean",
@@ -141,12 +145,13 @@ def _mean(before: Distribution, found: Launches, left_out: str) -> Finding:
 
 def _shape(before: Distribution, found: Launches) -> Finding:
     n = len(found.times_s)
-    cv, cv_low, cv_high = _cv(float(found.times_s.std(ddof=1) / found.times_s.mean()), n)
+    mean_s = float(found.times_s.mean())
+    cv, cv_low, cv_high = _cv(float(found.times_s.std(ddof=1)) / mean_s if mean_s > 0 else 0.0, n)
     contradicted = cv_low > max(before.cv, CONSTANT_CV) or (cv_high < before.cv and not found.overlapped)
     return Finding(
         setting="cold_start.cv",
         before=before.cv,
-        after=round(cv, 6) if contradicted else before.cv,
+        after=_supported(cv) if contradicted else before.cv,
         low=cv_low,
         high=None if found.overlapped else cv_high,
         unit=None,
@@ -162,7 +167,8 @@ def _shape(before: Distribution, found: Launches) -> Finding:
 def _changed(before: Distribution, mean: Finding, shape: Finding, warnings: tuple[str, ...]) -> Part:
     assert isinstance(mean.after, float)
     assert isinstance(shape.after, float)
-    mean_s, cv = mean.after, shape.after
+    mean_s = mean.after
+    cv = shape.after if mean_s > 0 else 0.0
     family = family_of(before)
     if family == "empirical" or (family == "exponential") == (cv != 1) or (family == "deterministic") == (cv > 0):
         family = {0.0: "deterministic"}.get(cv, family if family == "gamma" else "lognormal")
@@ -177,6 +183,11 @@ def _changed(before: Distribution, mean: Finding, shape: Finding, warnings: tupl
         apply=lambda scenario: replace(scenario, cold_start=distribution),
         warnings=warnings,
     )
+
+
+def _supported(cv: float) -> float:
+    """As a scenario file can say it: times that spread less than its smallest CV are constant there."""
+    return round(cv, 6) if cv >= SMALLEST_CV else 0.0
 
 
 def _kept(before: Distribution, why: str, n: int) -> Part:

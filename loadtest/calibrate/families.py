@@ -43,6 +43,8 @@ def choose(values: FloatArray, cv_holds_one: bool, before: Distribution) -> tupl
     if values.std() <= CONSTANT_CV * values.mean():
         return Fit(family="deterministic", distance=None, p_value=None), []
     sample = _thinned(values, LARGEST_SAMPLE)
+    if sample.std() <= CONSTANT_CV * sample.mean():  # times in a regular pattern that the thinning meets
+        return Fit(family="empirical", distance=None, p_value=None), []
     fits = [_test(name, sample) for name in ("lognormal", "gamma")]
     if cv_holds_one:
         fits.append(_test("exponential", sample))

@@ -169,12 +169,24 @@ def _part(
     )
     if now == was or not is_made:
         return Part(name=axis.name, findings=(finding,))
+    warnings = (f"{axis.setting}: {why}",) if others else ()
     return Part(
         name=axis.name,
         findings=(finding,),
         overrides=axis.overrides(made, evidence.document),
         apply=lambda scenario: with_value(axis, scenario, now),
-        warnings=(f"{axis.setting}: {why}",) if others else (),
+        warnings=(*warnings, *_written_limit(axis, evidence.scenario, made)),
+    )
+
+
+def _written_limit(axis: Axis, before: Scenario, made: Scenario) -> tuple[str, ...]:
+    """That a maximum is written which the file did not set: `plan` would take it for the user's."""
+    if axis.name != "api" or before.replica_limit is not None:
+        return ()
+    count = made.deployment.max_replicas
+    return (
+        f"deployment.autoscale_max_replicas: {count} is written although the scenario did not set it, because the "
+        f"default changes with the api; plan takes it as a limit, which --autoscale-max-replicas lifts",
     )
 
 

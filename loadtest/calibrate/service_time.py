@@ -166,7 +166,11 @@ def _of_a_trace(evidence: Evidence, before: FromTrace, times_s: FloatArray, rows
     if len(before.times_s) <= rows.max():
         why = f"The trace has {len(before.times_s)} requests, the run at least {int(rows.max()) + 1}."
         return Part(name="service_time", findings=_unknown(before, why, len(times_s)))
+    if not before.times_s[rows].any():
+        why = "The trace's own times are 0 s for every answer, and no factor changes that."
+        return Part(name="service_time", findings=_unknown(before, why, len(times_s)))
     seen = ratio(times_s, before.times_s[rows])
+    seen = replace(seen, low=max(0.0, seen.low))
     cut_off, why = _censored(evidence, len(times_s), float(times_s.mean()))
     tokens = (evidence.document.get("service_time") or {}) if before.source == "tokens" else {}
     can_scale = isinstance(tokens, dict) and "tokens" in tokens

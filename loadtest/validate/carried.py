@@ -84,7 +84,9 @@ class Carried:
 
     def _factor(self, setting: str, drawn: dict[str, float]) -> float:
         interval = self.of(setting)
-        return 1.0 if interval is None else max(_SMALLEST_FACTOR, drawn[setting] / interval.value)
+        if interval is None or interval.value == 0:  # no factor changes times of 0
+            return 1.0
+        return max(_SMALLEST_FACTOR, drawn[setting] / interval.value)
 
 
 EXACT = Carried()

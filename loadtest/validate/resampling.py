@@ -30,25 +30,30 @@ class Interval:
 
 
 def mean_and_cv(values: FloatArray) -> tuple[Interval, Interval]:
-    """Of positive times. The interval of the CV is symmetric in its logarithm."""
+    """Of times, at least two. The interval of the CV is symmetric in its logarithm; times of 0 have a CV of 0."""
+    if not values.any():
+        return Interval(value=0.0, low=0.0, high=0.0), Interval(value=0.0, low=0.0, high=0.0)
     n = len(values)
     firsts, squares = _resampled_sums(values), _resampled_sums(values**2)
     length = _resampled_sums(np.ones(n))
     means = firsts / length
-    cvs = np.sqrt(np.maximum(squares / length / means**2 - 1, 0.0))
+    means_known = np.where(means > 0, means, 1.0)  # a resample of times of 0 alone: its squares are 0 too
+    cvs = np.sqrt(np.maximum(squares / length / means_known**2 - 1, 0.0))
     mean, cv = float(values.mean()), float(values.std(ddof=1) / values.mean())
     half = Z * float(means.std())
     spread = Z * float(np.log(np.maximum(cvs, 1e-12)).std()) if cv > 0 else 0.0
     return (
-        Interval(value=mean, low=mean - half, high=mean + half),
+        Interval(value=mean, low=max(0.0, mean - half), high=mean + half),
         Interval(value=cv, low=cv * math.exp(-spread), high=cv * math.exp(spread)),
     )
 
 
 def ratio(tops: FloatArray, bottoms: FloatArray) -> Interval:
-    """Of two sums over the same requests."""
+    """Of two sums over the same requests; the sum of the bottoms is above 0."""
     value = float(tops.sum() / bottoms.sum())
-    half = Z * float((_resampled_sums(tops) / _resampled_sums(bottoms)).std())
+    resampled_tops, resampled_bottoms = _resampled_sums(tops), _resampled_sums(bottoms)
+    defined = resampled_bottoms > 0
+    half = Z * float((resampled_tops[defined] / resampled_bottoms[defined]).std())
     return Interval(value=value, low=value - half, high=value + half)
 
 

@@ -15,7 +15,7 @@ from planner.model import Estimate, Slo, Verdict, VerdictWord
 from planner.percent import percent
 from planner.plan.assessment import cheaper_bound_s
 from planner.plan.confirmation import Confirmation
-from planner.plan.judgement import judge_runs
+from planner.plan.judgement import judge_runs, worst_reason
 from planner.plan.neighbours import Neighbours
 from planner.plan.search import Found, Stopped, least_cost_s
 from planner.plan.settings import Setting
@@ -172,11 +172,7 @@ def why_not(found: Found, other: Entry, best: Entry) -> str:
         return f"keeps the promise in the runs of the search and {price}" + (
             ", which is within the tolerance" if within else ""
         )
-    worst = next(
-        (reason for word in ("broken", "undecided") for reason in other.verdict.reasons if reason.endswith(word)),
-        other.verdict.reasons[-1],  # there was no answer, so no latency
-    )
-    return f"{worst}; {price}"
+    return f"{worst_reason(found.slo, found.pool.runs(other.setting))}; {price}"
 
 
 def frontier(found: Found) -> list[Setting]:

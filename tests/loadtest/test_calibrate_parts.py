@@ -15,6 +15,7 @@ from loadtest.calibrate.families import choose
 from loadtest.calibrate.finding import Finding, Part
 from loadtest.calibrate.grids import AXES, Axis
 from loadtest.calibrate.policy import Jury
+from loadtest.validate.carried import SERVICE_TIME, CalibratedInterval, Carried
 from loadtest.validate.pods import overheads, pods
 from loadtest.validate.resampling import mean_and_cv, median
 from planner.executors import executor_for
@@ -161,6 +162,39 @@ def test_slow_spells_make_the_interval_wider() -> None:
     values = generator.exponential(0.1, 1000) * np.repeat(generator.uniform(0.2, 1.8, 50), 20)
     spells, shuffled = mean_and_cv(values)[0], mean_and_cv(generator.permutation(values))[0]
     assert spells.high - spells.low > 1.3 * (shuffled.high - shuffled.low)
+
+
+@pytest.mark.filterwarnings("error")
+def test_times_of_0_have_a_mean_and_a_cv_of_0() -> None:
+    """A header in whole milliseconds says 0 of a fast worker."""
+    assert [vars(interval) for interval in mean_and_cv(np.zeros(40))] == [{"value": 0.0, "low": 0.0, "high": 0.0}] * 2
+    one = np.zeros(40)
+    one[3] = 0.001
+    mean, cv = mean_and_cv(one)
+    assert (mean.low, mean.value) == (0.0, 0.001 / 40)
+    assert cv.low <= cv.value <= cv.high < np.inf
+
+
+def test_a_calibrated_time_of_0_is_drawn_as_0() -> None:
+    zero = CalibratedInterval(setting=SERVICE_TIME, value=0.0, low=0.0, high=0.0)
+    assert Carried(intervals=(zero,)).drawn(1, 2).service_factor == 1.0
+
+
+def test_constant_cold_starts_with_the_jitter_of_timers_are_constant() -> None:
+    """Their CV is below the smallest that a scenario file may name."""
+    ended_s = (20.001, 20.002, 20.003, 20.004)
+    rows = [(0.0, 1, 0)]
+    for i, took_s in enumerate(ended_s):
+        rows += [(30.0 * i + 1, 1 + i, 1), (30.0 * i + 1 + took_s, 2 + i, 0)]
+    found = launches(replica_log(*rows))
+    part = cold_start._of_launches(Exponential(40.0), found)
+    assert part.overrides["cold_start"] == {"distribution": "deterministic", "mean": "20.0025s"}
+    assert by_setting(part)["cold_start.cv"].after == 0.0
+
+
+def test_cold_starts_of_0_are_constant() -> None:
+    part = cold_start._of_pods(Lognormal(20.0, 0.3), launched(0.0, 0.0, 0.0, live=False))
+    assert [finding.after for finding in part.findings] == [0.0, 0.0]
 
 
 def test_a_median_is_not_moved_by_a_few_late_timers() -> None:

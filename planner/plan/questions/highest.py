@@ -40,12 +40,13 @@ class Scaling:
 
 @dataclass(kw_only=True)
 class Bracket:
-    """reason: why one of its ends is missing."""
+    """reason: why one of its ends is missing. stopped: why its two ends are far apart."""
 
     survives: Trial | None = None
     fails: Trial | None = None
     tried: int = 1
     reason: str | None = None
+    stopped: str | None = None
 
     def add(self, trial: Trial) -> None:
         if trial.kept:
@@ -122,7 +123,12 @@ def _bracket(own: Trial, scaling: Scaling, scenario: Scenario, bench: Bench) -> 
     assert found.survives is not None
     assert found.fails is not None
     while found.fails.factor > PRECISION * found.survives.factor:
-        tried(_round(math.sqrt(found.survives.factor * found.fails.factor)))
+        factor = _round(math.sqrt(found.survives.factor * found.fails.factor))
+        try:
+            tried(factor)
+        except (InputError, NoVerdictError) as stopped:
+            found.stopped = f"Between the two nothing could be told: {times(factor)} {scaling.what} gives {stopped}."
+            return found
     return found
 
 
@@ -171,7 +177,7 @@ def _short(rate_rps: float) -> str:
 
 
 def _caveat(found: Bracket, scenario: Scenario) -> str | None:
-    sentences = []
+    sentences = [] if found.stopped is None else [found.stopped]
     uncertain = [t for t in (found.survives, found.fails) if t is not None and not t.is_certain]
     if uncertain:
         factors = " and ".join(times(trial.factor) for trial in uncertain)

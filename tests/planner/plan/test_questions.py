@@ -17,7 +17,7 @@ from planner.arrivals import ArrivalProcess, MarkovModulatedPoisson, Recorded, R
 from planner.errors import InputError
 from planner.measures import Counts, difference, measure
 from planner.model import Autoscaler, Deployment, Slo
-from planner.plan.questions import answer_questions, published_rule, scaled_spike, scaled_traffic
+from planner.plan.questions import answer_questions, highest, published_rule, scaled_spike, scaled_traffic
 from planner.plan.questions.bench import MOST_REQUESTS, Bench
 from planner.plan.questions.loss import without_one
 from planner.plan.questions.scaled import base_rps
@@ -112,6 +112,24 @@ def test_a_bracket_has_its_survivor_below_its_failure(replicas: int, rps: float,
     survives, fails = answer["survives"], answer["fails"]
     assert survives["factor"] < fails["factor"] <= 1.02 * survives["factor"]
     assert survives["fraction_503"]["value"] <= fails["fraction_503"]["value"]
+
+
+def test_a_factor_that_nothing_can_be_told_of_leaves_the_bracket_wide() -> None:
+    """Traffic of which nothing arrives in the time that counts ends the bisection, and not the plan."""
+    bench = Bench(executor=SERIAL, replications=20)
+
+    def scaled(factor: float) -> Scenario:
+        return _with(arrivals=_constant(1e-9 if 1.2 < factor < 1.9 else 4.0 * factor))
+
+    own = bench.judged(_with(arrivals=_constant(2.0)), 20, "own")
+    found = highest._bracket(own, highest.Scaling(what="the traffic", scaled=scaled, limit=8.0), SCENARIO, bench)
+    assert found.survives is not None
+    assert found.fails is not None
+    assert (found.survives.factor, found.fails.factor) == (1.0, 2.0)
+    assert highest._caveat(found, SCENARIO) == (
+        "Between the two nothing could be told: 1.41 times the traffic gives no request arrives in the time that "
+        "counts: there is nothing to estimate."
+    )
 
 
 def test_settings_that_fail_already_survive_a_factor_below_one() -> None:
