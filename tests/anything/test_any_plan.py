@@ -12,6 +12,7 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from planner.cli import root
+from tests.anything.estimates import check_estimates
 from tests.anything.scenarios import Document, fast, scenarios, write
 
 ENDINGS = {0, 1, 3, 4}
@@ -22,7 +23,9 @@ PLANS = st.sampled_from(
         ("--max-requests", "3000"),
         ("--as-is", "--replications", "3"),
         ("--exhaustive", "--replications", "2", "--autoscale-max-replicas", "1,3"),
-        ("--autoscale-max-replicas", "1..3", "--max-requests", "20000"),
+        ("--autoscale-max-replicas", "1..3", "--max-requests", "5000"),
+        ("--price", "0.5", "--replica-max-concurrent-requests", "1,2", "--max-requests", "2000"),
+        ("--autoscale-min-replicas", "1..2", "--autoscale-target-utilization", "40,90", "--max-requests", "2000"),
     ]
 )
 FAST = settings(fast(12), derandomize=True)
@@ -47,7 +50,9 @@ def check(document: Document, trace: str, plan: tuple[str, ...], questions: bool
         assert code in ENDINGS, asked
         found = Path(made) / "plan" / "plan.json"
         if found.exists():
-            _check_estimates(json.loads(found.read_text(encoding="utf-8")))
+            document = json.loads(found.read_text(encoding="utf-8"))
+            check_estimates(document)
+            _check_recommended(document)
 
 
 def _is_over_worlds(document: Document, plan: tuple[str, ...]) -> bool:
@@ -58,17 +63,10 @@ def _ended(*arguments: str) -> int:
     return root.run([*arguments, "--cores", "1"])
 
 
-def _check_estimates(document: Any) -> None:
-    """Every estimate lies in its interval, which is a point where it is exact."""
-    if isinstance(document, list):
-        for inside in document:
-            _check_estimates(inside)
-    elif isinstance(document, dict):
-        if {"value", "low", "high", "replications"} <= document.keys():
-            assert document["low"] <= document["value"] <= document["high"], document
-            assert not document.get("exact") or document["low"] == document["high"]
-        for inside in document.values():
-            _check_estimates(inside)
+def _check_recommended(plan: dict[str, Any]) -> None:
+    """A recommended setting of a plan that says feasible is kept by its own verdict."""
+    if plan.get("verdict") == "feasible" and plan.get("recommended"):
+        assert plan["recommended"]["verdict"] == "pass", plan["recommended"]
 
 
 @FAST

@@ -19,6 +19,7 @@ from planner.errors import SurgeproofError
 from planner.scenario import Scenario
 from planner.scenario_file import load
 from planner.sim.engine import simulate_replicate
+from tests.anything.estimates import check_estimates
 from tests.anything.scenarios import Document, fast, scenarios, write
 from tests.loadtest.simulated_run import write_run
 
@@ -62,7 +63,12 @@ def _written(path: Path, scenario: Scenario, number: int, late_s: float) -> RunF
 def _validated(run: RunFolder, scenario: Scenario) -> None:
     validation = validate(run, scenario, load(str(run.scenario)), replicates=600, alternative_replicates=5)
     event(f"validate: {validation.verdict.word}")
-    validate_view.show(kept(validation, run).document)
+    document = kept(validation, run).document
+    check_estimates(document)
+    for statistic in document["statistics"]:
+        assert statistic["low"] <= statistic["high"], statistic
+        assert 0 < statistic["p_value"] <= 1, statistic
+    validate_view.show(document)
 
 
 def _calibrated(run: RunFolder) -> None:
@@ -72,9 +78,14 @@ def _calibrated(run: RunFolder) -> None:
         event(f"calibrate: {refused}"[:60])
         return
     json.dumps(document, allow_nan=False)
+    check_estimates(document)
+    for setting in document["settings"]:
+        low, high = setting["low"], setting["high"]
+        assert isinstance(low, str) or None in (low, high) or low <= high, setting
     calibrate_view.show(document)
     if document["scenario"]:
-        load(document["scenario"])
+        calibrated = load(document["scenario"])
+        validate(run, calibrated, load(str(run.scenario)), replicates=600, alternative_replicates=2)
 
 
 @FAST

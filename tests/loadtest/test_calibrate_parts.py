@@ -307,6 +307,17 @@ def test_what_an_accepted_set_says(
     assert why.startswith(f"{len(accepted)} of {len(tried)} values tried are not rejected")
 
 
+def test_a_maximum_that_another_api_makes_necessary_is_said(tmp_path: Path) -> None:
+    """The default is 10 under v1 and 1 under v2: the file needs it, and a plan would take it for the user's limit."""
+    path = tmp_path / "own.yaml"
+    text = "name: own\nduration: 9s\ntraffic: {arrivals: poisson, rps: 2}\nservice_time: 90ms\ncold_start: 2s\n"
+    path.write_text(f"{text}deployment: {{api: v1}}\n")
+    (said,) = policy._written_limit(axis("api"), load(str(path)), load(str(path)))
+    assert said.startswith("deployment.autoscale_max_replicas: 10 is written although the scenario did not set it")
+    path.write_text(f"{text}deployment: {{api: v1, autoscale_max_replicas: 10}}\n")
+    assert policy._written_limit(axis("api"), load(str(path)), load(str(path))) == ()
+
+
 def test_where_a_grid_is_looked_at_more_closely() -> None:
     deployment = Deployment(refresh_period_s=2.0)
     assert axis("target").finer([70], [65, 70, 75], deployment) == [66, 67, 68, 69, 71, 72, 73, 74]
