@@ -1,7 +1,7 @@
 """Behind a front end that nobody here wrote and that only answers: HAProxy before real scoring servers.
 
 A run calibrates the scenario. Ten further runs replay the calibrated one, each with its own draws, and have to pass;
-one wrong setting has to fail. It takes four and a half minutes.
+one wrong setting has to fail. It takes four and a half minutes, beside other tests up to six.
 
 A run during which this machine was too busy tells nothing and is repeated. What says so is measured, and never looks at
 what the model predicts: how late the generator sent, HAProxy answered 503, and the scoring servers woke up. When the
@@ -52,9 +52,9 @@ MOST_LATE_503_S = 0.050
 """After the wait limit, for nine of ten of HAProxy's 503s. It was at most 5 ms on a quiet machine of two cores, and at
 most 26 ms beside other tests or up to eight busy loops."""
 
-MOST_LONGER_WORK = 0.05
+MOST_LONGER_WORK = 0.10
 """Of the mean time in the scoring servers beside the planned sleep. It was at most 0.6 % longer on a quiet
-machine, and at most 1.3 % beside the same."""
+machine, and at most 2.5 % beside the same."""
 
 SCENARIO = """\
 schema_version: 1
