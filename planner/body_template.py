@@ -18,7 +18,7 @@ VARIABLES = ("request", "service_time_s", "scheduled_s", "payload", "row", "uuid
 
 _WHY_UNDEFINED = {
     "payload": "the arrivals are no trace with a payload column",
-    "row": "there are no json_lines beside the template",
+    "row": "there are no json_lines or csv_rows beside the template",
 }
 
 _LARGEST_POWER = 64

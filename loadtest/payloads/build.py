@@ -9,7 +9,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from loadtest.payloads import limits
 from loadtest.payloads.bodies import PayloadKind, Payloads
+from loadtest.payloads.csv_rows import read_csv_rows
+from loadtest.payloads.limits import check_total
 from planner.body_template import BodyTemplate, json_problem
 from planner.draws import LARGEST_BLOCK, Stream, block_generator
 from planner.errors import InputError
@@ -18,9 +21,6 @@ from planner.payload_files import payload_path
 from planner.reading import reading
 from planner.request import LARGEST_BODY_BYTES, LineOrder, Request
 from planner.scenario import Scenario
-
-LARGEST_TOTAL_BYTES = 500_000_000
-"""All bodies together: each worker holds them in memory."""
 
 MOST_SENTENCES = 10
 """Bad lines or files that are named one by one."""
@@ -39,9 +39,8 @@ def build_payloads(scenario: Scenario, n: int) -> Payloads:
     common: dict[str, Any] = {"headers": request.headers, "check": request.check, "seed": scenario.seed}
     if request.template is not None:
         return _templated(scenario, request, n, common)
-    if request.json_lines is not None:
-        lines = read_lines(request.json_lines)
-        source = f"{len(lines)} lines of {request.json_lines.name}, {_order_sentence(request.order)}"
+    if (many := _many_bodies(request)) is not None:
+        lines, source = many
         ids = line_ids(request.order, len(lines), n, scenario.seed)
         return Payloads(kind=PayloadKind.LINES, source=source, payload_id=ids, bodies=tuple(lines), **common)
     if request.files is not None:
@@ -55,6 +54,18 @@ def build_payloads(scenario: Scenario, n: int) -> Payloads:
         return Payloads(kind=PayloadKind.FIXED, source=source, payload_id=same, bodies=(request.body,), **common)
     source = "the request's number and its service time, which the lab's model reads"
     return Payloads(kind=PayloadKind.SERVICE_TIME, source=source, payload_id=same, **common)
+
+
+def _many_bodies(request: Request) -> tuple[list[bytes], str] | None:
+    """The bodies of a file that holds many, and where they come from in words; None without such a file."""
+    order = _order_sentence(request.order)
+    if request.json_lines is not None:
+        lines = read_lines(request.json_lines)
+        return lines, f"{len(lines)} lines of {request.json_lines.name}, {order}"
+    if request.csv_rows is not None:
+        rows = read_csv_rows(request.csv_rows)
+        return rows, f"{len(rows)} rows of {request.csv_rows.name}, {order}"
+    return None
 
 
 def _order_sentence(order: LineOrder) -> str:
@@ -75,7 +86,7 @@ def line_ids(order: LineOrder, lines: int, n: int, seed: int) -> IntArray:
 def read_lines(path: Path) -> list[bytes]:
     """The lines of a JSON Lines file that are not blank. Raises InputError with the lines that are no JSON."""
     with reading(path, str(path)):
-        _check_total(path, path.stat().st_size)
+        check_total(path, path.stat().st_size)
         content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
     lines, problems = [], []
     for number, raw in enumerate(content.split(b"\n"), start=1):
@@ -105,10 +116,10 @@ def _from_files(scenario: Scenario, folder: Path, n: int, common: dict[str, Any]
             path = payload_path(folder, name)
             with reading(path, str(path)):
                 size = path.stat().st_size
-            _check_total(folder, total := total + size)
+            check_total(folder, total := total + size)
             bodies.append(_read_body(path))
         except InputError as error:
-            if total > LARGEST_TOTAL_BYTES:
+            if total > limits.LARGEST_TOTAL_BYTES:
                 raise
             problems += error.problems
     _raise(problems, f"{folder}: {{}} more payloads cannot be used")
@@ -136,10 +147,10 @@ def _templated(scenario: Scenario, request: Request, n: int, common: dict[str, A
     ids = np.zeros(n, dtype=np.int64)
     rows: list[bytes] = []
     source = f"the template {Path(request.template_source).name}, rendered for each request"
-    if request.json_lines is not None:
-        rows = read_lines(request.json_lines)
+    if (many := _many_bodies(request)) is not None:
+        rows, of_rows = many
         ids = line_ids(request.order, len(rows), n, scenario.seed)
-        source += f" with the {len(rows)} rows of {request.json_lines.name}, {_order_sentence(request.order)}"
+        source += f" with the {of_rows}"
     names: list[str] = []
     name_ids, found = _payload_column(scenario, n) if "payload" in names_used else (None, [])
     if name_ids is not None:
@@ -204,11 +215,6 @@ def _read_body(path: Path) -> bytes:
 
 def _too_large(size: int) -> str:
     return f"has {size:,} bytes, Azure ML takes at most {LARGEST_BODY_BYTES:,}"
-
-
-def _check_total(source: Path, total: int) -> None:
-    if total > LARGEST_TOTAL_BYTES:
-        raise InputError(f"{source}: {total:,} bytes of payloads, at most {LARGEST_TOTAL_BYTES:,} are supported")
 
 
 def _raise(problems: list[str], more: str) -> None:

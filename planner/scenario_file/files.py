@@ -33,6 +33,7 @@ FILE_REFERENCES = (
     ("deployment", "file"),
     ("request", "body_file"),
     ("request", "json_lines"),
+    ("request", "csv_rows"),
     ("request", "template"),
     ("request", "files"),
 )

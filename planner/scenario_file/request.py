@@ -23,7 +23,10 @@ from planner.request import (
 from planner.scenario_file.problems import Problems
 from planner.text_files import read_text
 
-SOURCES = ("body", "body_file", "json_lines", "files", "template", "template_text")
+SOURCES = ("body", "body_file", "json_lines", "csv_rows", "files", "template", "template_text")
+
+ROWS = ("json_lines", "csv_rows")
+"""Files of many bodies, which may also be the rows of a template."""
 
 MOST_HEADERS = 50
 
@@ -53,16 +56,20 @@ def read_request(form: Any, arrivals: Any, problems: Problems, folder: Path) -> 
     if form is None or problems.is_bad("request"):
         return Request()
     given = [name for name in SOURCES if name in form.model_fields_set]
-    bodies = [name for name in given if not (name == "json_lines" and _has_template(given))]
+    bodies = [name for name in given if not (name in ROWS and _has_template(given))]
+    of_rows = [name for name in given if name in ROWS]
     for other in bodies[1:]:
         problems.about(("request", other), f"but there is request.{bodies[0]} too: give one of them")
-    if form.order is not None and "json_lines" not in given:
-        problems.add(("request", "order"), "only used with json_lines")
+    if len(of_rows) > 1 and _has_template(given):
+        problems.about(("request", of_rows[1]), f"but there is request.{of_rows[0]} too: give one of them")
+    if form.order is not None and not of_rows:
+        problems.add(("request", "order"), "only used with json_lines or csv_rows")
     template, source = _template(form, problems, folder)
     return Request(
         body=_body(form, problems) if "body" in given else None,
         body_file=_file(form, "body_file", problems, folder),
         json_lines=_file(form, "json_lines", problems, folder),
+        csv_rows=_file(form, "csv_rows", problems, folder),
         order=LineOrder(form.order or LineOrder.CYCLE),
         files=_folder(form, arrivals, problems, folder),
         template=template,

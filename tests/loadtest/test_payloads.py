@@ -18,6 +18,7 @@ from loadtest.payloads import (
     Payloads,
     build,
     build_payloads,
+    limits,
     read_payloads,
     resolve_headers,
     secrets_of,
@@ -104,6 +105,42 @@ def test_lines_in_turn_and_at_random(scenario: Callable[..., Scenario], tmp_path
     assert not np.array_equal(other.payload_id, at_random.payload_id)
 
 
+CELLS = 'id;ok;text;n;none\n007;TRUE;"a;b";-1.5;\n12;false;1,5;1e3;\n'
+ROWS_OF_CELLS = [
+    b'{"id": "007", "ok": true, "text": "a;b", "n": -1.5, "none": null}',
+    b'{"id": 12, "ok": false, "text": "1,5", "n": 1000.0, "none": null}',
+]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_rows_of_a_table_are_bodies(scenario: Callable[..., Scenario], tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "rows.csv").write_bytes(CELLS.encode(encoding))
+    made = build_payloads(scenario({"csv_rows": "rows.csv"}), 3)
+    assert bodies(made, 3) == [*ROWS_OF_CELLS, ROWS_OF_CELLS[0]]
+    assert made.source == "2 rows of rows.csv, in turn"
+    templated = build_payloads(
+        scenario({"csv_rows": "rows.csv", "template_text": '{"data": [{{ row.text | tojson }}]}'}), 2
+    )
+    assert bodies(templated, 2) == [b'{"data": ["a;b"]}', b'{"data": ["1,5"]}']
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("a,b\n", "holds no row below its header"),
+        ("a,\n1,2\n", "column 2 has no name in the header"),
+        ("a,a\n1,2\n", "the header has the column a twice"),
+        ("a,b\n1,2,3\n", "line 2 has 3 columns, the header 2"),
+    ],
+)
+def test_tables_that_are_no_bodies(
+    scenario: Callable[..., Scenario], tmp_path: Path, content: str, message: str
+) -> None:
+    (tmp_path / "rows.csv").write_text(content)
+    with pytest.raises(InputError, match=message):
+        build_payloads(scenario({"csv_rows": "rows.csv"}), 1)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -137,7 +174,7 @@ def test_sizes_are_bounded(scenario: Callable[..., Scenario], tmp_path: Path, mo
     monkeypatch.setattr(build, "LARGEST_BODY_BYTES", 7)
     with pytest.raises(InputError, match="line 1: has 8 bytes, Azure ML takes at most 7"):
         build_payloads(scenario({"json_lines": "b.jsonl"}), 5)
-    monkeypatch.setattr(build, "LARGEST_TOTAL_BYTES", 40)
+    monkeypatch.setattr(limits, "LARGEST_TOTAL_BYTES", 40)
     with pytest.raises(InputError, match="45 bytes of payloads, at most 40 are supported"):
         build_payloads(scenario({"json_lines": "b.jsonl"}), 5)
     with (tmp_path / "large.json").open("wb") as file:
@@ -203,7 +240,7 @@ def test_a_template_is_rendered_for_each_request(scenario: Callable[..., Scenari
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{{ row.x }}", "request 0: 'row' is undefined, there are no json_lines beside the template"),
+        ("{{ row.x }}", "request 0: 'row' is undefined, there are no json_lines or csv_rows beside the template"),
         ("{{ payload }}", "request 0: 'payload' is undefined, the arrivals are no trace with a payload column"),
         ("{{ request.x }}", "request 0: 'int object' has no attribute 'x'"),
         ("{{ 1 // request }}", "request 0: integer division or modulo by zero"),

@@ -84,7 +84,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"body": None}, "request.body: must hold something"),
     ({"body": {1: 2}}, "request.body: the key 1 must be text, in quotes"),
     ({"body": [float("inf")]}, "request.body: Out of range float values are not JSON"),
-    ({"body": "x", "order": "cycle"}, "request.order = cycle, only used with json_lines"),
+    ({"body": "x", "order": "cycle"}, "request.order = cycle, only used with json_lines or csv_rows"),
     ({"json_lines": "bodies.jsonl", "order": "shuffled"}, "request.order = shuffled, must be cycle or random"),
     ({"body_file": "no.json"}, "request.body_file = no.json, no such file"),
     ({"json_lines": "payloads"}, "request.json_lines = payloads, is a folder"),
