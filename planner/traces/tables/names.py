@@ -48,10 +48,14 @@ class Role(StrEnum):
 
 @dataclass(frozen=True)
 class Measure:
-    """per_s: of a rate, by what its numbers are multiplied to be requests per second."""
+    """per_s: of a rate, by what its numbers are multiplied to be requests per second; of the first cell if in_cells.
+
+    in_cells: the name says no unit, so each cell says its own.
+    """
 
     role: Role
     per_s: float = 1.0
+    in_cells: bool = False
 
 
 _SUMS = {"sum", "total", "count", "sum total"}
@@ -80,6 +84,14 @@ def measure(name: str) -> Measure | None:
     return None
 
 
+_COUNTER = re.compile(r"(?i:[a-z0-9_:]+_total)(?:\s*\{.*\})?", re.ASCII)
+
+
+def is_counter(name: str) -> bool:
+    """A name that Prometheus gives to what only rises: http_requests_total, also with labels behind it."""
+    return _COUNTER.fullmatch(name.strip()) is not None
+
+
 def _is_subject(base: str) -> bool:
     return re.fullmatch(_SUBJECT, base) is not None
 
@@ -90,18 +102,57 @@ def _per_s(text: str) -> float | None:
     return 1 / 60 if _MINUTES.fullmatch(text) else None
 
 
-_CELL = re.compile(r"(?P<number>[-+\d.,\s]*\d)\s*(?P<scale>[KM](?=\s))?\s*(?P<unit>[A-Za-z]+(?:/[a-z]+)?)")
-_SCALES = {None: 1.0, "K": 1e3, "M": 1e6}
+@dataclass(frozen=True)
+class Quantity:
+    """A cell as its number (text), by what its scale multiplies it, and per_s of its rate's unit; None: no unit."""
+
+    number: str
+    scale: float = 1.0
+    per_s: float | None = None
 
 
-def unit_of(cell: str) -> Measure | None:
-    """What the unit behind a number says, as Grafana writes it into every cell: 5.25 req/s, 1.2 K req/s."""
-    found = _CELL.fullmatch(cell.strip())
-    per_s = _per_s(found["unit"].casefold()) if found else None
-    return None if per_s is None else Measure(Role.RATE, per_s)
+_CELL = re.compile(r"(?P<number>[-+]?[\d.,'\u2019\s]*\d)\s*(?P<words>[^\d\s.,'\u2019].*)")
+_PLAIN_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?", re.ASCII | re.IGNORECASE)
+_SCALES = {"K": 1e3, "k": 1e3, "M": 1e6, "Mil": 1e6, "G": 1e9, "B": 1e9, "Bil": 1e9}
 
 
-def without_unit(cell: str) -> tuple[str, float]:
-    """The number before a unit, and by what it is multiplied; a cell without a unit as it is."""
-    found = _CELL.fullmatch(cell.strip())
-    return (cell, 1.0) if found is None else (found["number"].strip(), _SCALES[found["scale"]])
+def quantity(cell: str) -> Quantity:
+    """A cell of a rate as Grafana writes it: 5.25 req/s, 1.2 K req/s, 1.5 K, 2 Mil, 1.2 kreq/s.
+
+    Raises ValueError with the bound where scale or unit are not known. 5m could be 0.005, 5 million, or 5 minutes.
+    """
+    cell = cell.strip()
+    found = None if _PLAIN_NUMBER.fullmatch(cell) else _CELL.fullmatch(cell)
+    if found is None:
+        return Quantity(cell)
+    number, words = found["number"].strip(), found["words"].strip()
+    if words in _SCALES:
+        return Quantity(number, _SCALES[words])
+    if (per_s := _per_s(_squeezed(words))) is not None:
+        return Quantity(number, 1.0, per_s)
+    for scale, factor in _SCALES.items():
+        if words.startswith(scale) and (per_s := _per_s(_squeezed(words[len(scale) :]))) is not None:
+            return Quantity(number, factor, per_s)
+    known = "req/s and req/min, with K, Mil or Bil before them"
+    raise ValueError(f"has the unit {shown([words], 30)}, which is not known ({known}, are)")
+
+
+def _squeezed(words: str) -> str:
+    return re.sub(r"\s+", "", words).casefold()
+
+
+def unit_of(cells: Iterable[object]) -> Measure | None:
+    """What the first unit of a rate in some cells says; None where none has one."""
+    for cell in cells:
+        try:
+            found = quantity(str(cell))
+        except ValueError:
+            continue
+        if found.per_s is not None:
+            return Measure(Role.RATE, found.per_s, in_cells=True)
+    return None
+
+
+def per_words(per_s: float) -> str:
+    """What numbers count whose multiplication by per_s gives requests per second."""
+    return "per second" if per_s == 1 else "per minute"

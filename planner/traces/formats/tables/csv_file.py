@@ -28,10 +28,9 @@ def _measured(start: TableStart) -> Measured | None:
     try:
         if find(start.header, REQUEST_COLUMNS) is not None:
             return None
-        first_row = next((row for row in start.rows if any(row)), ())
-        others = [name for name in start.header if plain(name) not in _TIMES]
-        cells = [cell for name, cell in zip(start.header, first_row, strict=False) if plain(name) not in _TIMES]
-        return measured_column(others, cells)
+        places = [i for i, name in enumerate(start.header) if plain(name) not in _TIMES]
+        cells = [[row[i] for row in start.rows if i < len(row)] for i in places]
+        return measured_column([start.header[i] for i in places], cells)
     except ValueError:
         return None
 

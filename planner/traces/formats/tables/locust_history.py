@@ -15,6 +15,9 @@ from planner.traces.tables.table import Table
 
 _OF_ALL = ("Aggregated", "Total")
 
+AVERAGED_S = 10.0
+"""Over so long Locust averages; it may skip a second between two rows."""
+
 
 def _matches(start: TableStart) -> bool:
     return has(start, "timestamp", "name", "requests/s", "failures/s")
@@ -38,6 +41,7 @@ def recorded(table: Table, options: ReadOptions) -> Recorded:
         rate_rps=rates_of(columns, rate, 1.0),
         utc_offset_s=stamps.utc_offset_s,
         bin_s=options.bin_s,
+        known_for_s=AVERAGED_S,
         notes=("Locust averages Requests/s over the 10 s before each row",),
     )
 

@@ -15,13 +15,14 @@ import numpy as np
 
 from planner.errors import InputError
 from planner.model import FloatArray
+from planner.traces.bins_or_requests import OF_ONE_REQUEST, refuse_bins
 from planner.traces.columns import Columns, not_negative, seconds_from_zero, seconds_taken
 from planner.traces.counts import read_counts
 from planner.traces.formats.format import ReadOptions
 from planner.traces.rate_steps import rates_of, steps
 from planner.traces.records import Recorded, Requests
-from planner.traces.series import is_blank, without_blank_ends, without_totals
-from planner.traces.tables.names import Measure, Role, measure, shown, unit_of
+from planner.traces.series import without_blank_ends, without_totals
+from planner.traces.tables.names import Measure, Role, is_counter, measure, plain, shown, unit_of
 from planner.traces.tables.number_forms import number
 from planner.traces.tables.table import Table
 
@@ -60,15 +61,20 @@ class Measured:
     measure: Measure
 
 
-def measured_column(header: Sequence[str], first_row: Sequence[str] = ()) -> Measured | None:
-    """The column of counts or rates that a table has: by the names, else by a unit in the cells of its first row.
+def measured_column(header: Sequence[str], cells: Sequence[Sequence[Any]] = ()) -> Measured | None:
+    """The column of counts or rates that a table has: by the names, else by a unit in some cells of each column.
 
-    Raises ValueError where there are several, or none but averages.
+    Raises ValueError where there are several, or none but averages and counters.
     """
-    known = [Measured(name, found) for name in header if (found := measure(name)) is not None]
+    counters = [name for name in header if is_counter(name)]
+    known = [Measured(name, found) for name in header if name not in counters and (found := measure(name)) is not None]
     if not known:
-        cells = zip(header, first_row, strict=False)
-        known = [Measured(name, found) for name, cell in cells if (found := unit_of(str(cell))) is not None]
+        columns = zip(header, cells, strict=False)
+        known = [Measured(name, found) for name, some in columns if (found := unit_of(some)) is not None]
+    if not known and counters:
+        name = shown(counters[:1], 60)
+        ask = f"ask for sum(rate({name.partition('{')[0].strip()}[1m]))"
+        raise ValueError(f"holds the counter {name}, no count of each row: {ask}, or name a count per row `requests`")
     for role in (Role.COUNT, Role.RATE):
         of_role = [found for found in known if found.measure.role is role]
         own = [found for found in of_role if found.name in ("requests", "requests/s")]
@@ -100,10 +106,10 @@ def recorded(table: Table, options: ReadOptions) -> Recorded:
     return _requests(table, time_name, options)
 
 
-def _first_cells(table: Table, names: Sequence[str]) -> list[str]:
-    """The first cell of each column that is not blank, among the first rows."""
-    columns = {name: [row[i] for row in table.first_rows if i < len(row)] for i, name in enumerate(table.header)}
-    return [str(next((cell for cell in columns[name] if not is_blank(cell)), "")) for name in names]
+def _first_cells(table: Table, names: Sequence[str]) -> list[list[Any]]:
+    """Of each column the cells of the first rows."""
+    place = {name: i for i, name in enumerate(table.header)}
+    return [[row[place[name]] for row in table.first_rows if place[name] < len(row)] for name in names]
 
 
 def _requests(table: Table, time_name: str, options: ReadOptions) -> Requests:
@@ -111,13 +117,15 @@ def _requests(table: Table, time_name: str, options: ReadOptions) -> Requests:
     payload_name = table.find(PAYLOAD_COLUMN)
     known = [name for name in (*numbers_of.values(), payload_name) if name is not None]
     beside = [name for name in table.header if name not in (time_name, *known)]
-    if time_name not in TIME_COLUMNS and time_name.casefold() not in TIME_COLUMNS and beside and not known:
+    if plain(time_name) not in (SECONDS_COLUMN, "timestamp") and beside and not known:
         hint = "name a count per row `requests`, a rate `requests/s`, a table of single requests' times `timestamp`"
         raise InputError(f"{table.path}: no known column beside {time_name} ({shown(beside)}): {hint}")
-    columns, notes = without_totals(table.read([time_name, *known]), time_name)
+    doubted = () if known else tuple(name for name in beside if plain(name) not in OF_ONE_REQUEST)
+    columns, notes = without_totals(table.read([time_name, *known, *doubted]), time_name)
     stamp_s, utc_offset_s, time_notes = _times(columns, time_name, options)
     if len(stamp_s) == 0:
         raise InputError(f"{columns.path}: no request in the trace")
+    doubts = refuse_bins(columns, doubted, stamp_s)
     numbers: dict[str, Any] = {}
     for field, name in numbers_of.items():
         check = seconds_taken if field == "service_time_s" else not_negative
@@ -127,7 +135,7 @@ def _requests(table: Table, time_name: str, options: ReadOptions) -> Requests:
         utc_offset_s=utc_offset_s,
         resolution_s=1.0 if _are_cut(stamp_s) else 0.0,
         payload=columns.texts(payload_name) if payload_name else None,
-        notes=(*notes, *time_notes, *(_looks_like_bins(table, time_name, stamp_s, beside))),
+        notes=(*notes, *time_notes, *doubts),
         **numbers,
     )
 
@@ -164,7 +172,7 @@ def _measured(table: Table, time_name: str, found: Measured, options: ReadOption
         columns,
         time_name,
         stamp_s=stamp_s,
-        rate_rps=rates_of(columns, found.name, found.measure.per_s),
+        rate_rps=rates_of(columns, found.name, None if found.measure.in_cells else found.measure.per_s),
         utc_offset_s=utc_offset_s,
         bin_s=options.bin_s,
         notes=notes,
@@ -191,15 +199,6 @@ def _are_counts_per_minute(columns: Columns, found: Measured, stamp_s: FloatArra
         return bool(minutes.all()) and all(number(value).is_integer() for value in columns.values[found.name])
     except ValueError:
         return False
-
-
-def _looks_like_bins(table: Table, time_name: str, stamp_s: FloatArray, beside: Sequence[str]) -> tuple[str, ...]:
-    """A warning where rows at equal distances beside a number may be bins of time, not requests."""
-    distances = np.diff(stamp_s)
-    if len(distances) < 2 or not beside or distances.min() < 1 or np.ptp(distances) > 1e-6:
-        return ()
-    every = f"every row is {distances[0]:g} s after the one before, beside {shown(beside, 40)}"
-    return (f"{every}: if a row is a bin of time, name its column `requests` (a count) or `requests/s` (a rate)",)
 
 
 def _are_cut(stamp_s: FloatArray) -> bool:

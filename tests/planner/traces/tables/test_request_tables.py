@@ -150,12 +150,6 @@ def test_seconds_since_1970_are_whole_seconds_and_said() -> None:
     assert held.notes == ("timestamp counts seconds since 1970: the first is 2026-11-22 10:00:00 UTC",)
 
 
-def test_rows_at_equal_distances_beside_a_number_are_doubted(tmp_path: Path) -> None:
-    text = "timestamp,Value\n" + "".join(f"2026-11-22 10:0{i},{50 + i}\n" for i in range(4))
-    (note,) = requests(written(tmp_path, text)).notes
-    assert "every row is 60 s after the one before, beside Value: if a row is a bin of time, name its column" in note
-
-
 def test_a_table_of_requests_stays_one_whatever_else_it_holds(tmp_path: Path) -> None:
     text = "timestamp,service_time_s,count,request\n2026-11-22 10:00:00,0.5,7,a\n2026-11-22 10:00:09,0.5,7,b\n"
     assert requests(written(tmp_path, text)).stamp_s.tolist()[1:] == [requests(written(tmp_path, text)).stamp_s[0] + 9]

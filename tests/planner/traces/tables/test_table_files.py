@@ -158,7 +158,7 @@ def test_whole_requests_per_minute_a_minute_apart_are_counts(tmp_path: Path) -> 
     [
         (
             "10:00,1\n10:01,2\n10:02,2\n10:05,2\n",
-            "comes 180 s after the one before, the others 60 s: the rate between is",
+            "comes 180 s after the one before, others 60 s: the rate between is",
         ),
         ("10:00,1\n10:01,\n10:02,2\n", "line 3, column rps = (blank), is not known"),
         ("10:00,1\n10:00,2\n", "is a second rate for one time"),
