@@ -45,6 +45,8 @@ def opened(path: Path) -> IO[bytes]:
     """
     with path.open("rb") as file:
         start = file.read(8)
+    if (archive := next((name for magic, name in _ARCHIVES.items() if start.startswith(magic)), None)) is not None:
+        raise InputError(f"{path}: is {archive}")
     if start.startswith(_ZSTANDARD):
         import pyarrow as pa
 
@@ -53,6 +55,9 @@ def opened(path: Path) -> IO[bytes]:
         opener = next((opener for magic, opener in _COMPRESSED.items() if start.startswith(magic)), None)
         raw = path.open("rb") if opener is None else cast(IO[bytes], opener(path, "rb"))
     buffered = io.BufferedReader(cast(io.RawIOBase, raw), 1 << 16)
+    if buffered.peek(_TAR_AT + 5)[_TAR_AT : _TAR_AT + 5] == b"ustar":
+        buffered.close()
+        raise InputError(f"{path}: is a tar archive: {_UNPACK}")
     if buffered.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
         return io.BufferedReader(_FromUtf16(buffered), 1 << 16)
     return buffered
@@ -65,6 +70,19 @@ _COMPRESSED: dict[bytes, Callable[..., Any]] = {
     b"\xfd7zXZ\x00": lzma.open,
 }
 """First bytes -> what reads the rest."""
+
+_UNPACK = "unpack it and name the file in it"
+_ARCHIVES = {
+    b"PK\x03\x04": f"a zip archive: {_UNPACK} (an Excel workbook is one too: save its sheet as CSV)",
+    b"PK\x05\x06": f"a zip archive: {_UNPACK}",
+    b"7z\xbc\xaf\x27\x1c": f"a 7z archive: {_UNPACK}",
+    b"Rar!": f"a rar archive: {_UNPACK}",
+    b"\xd0\xcf\x11\xe0": "an Excel workbook (or another file of Office): save its sheet as CSV",
+}
+"""First bytes -> what holds files, and has to be unpacked."""
+
+_TAR_AT = 257
+"""Where the header of a tar archive says so."""
 
 
 class _FromUtf16(io.RawIOBase):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +15,9 @@ from planner.model import FloatArray
 from planner.traces.tables.number_forms import number, number_reader
 from planner.traces.tables.time_forms import DateOrder, time_form
 from planner.units import not_too_long
+
+_LOCAL = re.compile(r"[(\[][^)\]]*\blocal\b", re.IGNORECASE)
+"""`timestamp [Local Time]`, as the Azure portal exports it."""
 
 ObjectArray = np.ndarray[Any, np.dtype[np.object_]]
 
@@ -72,7 +76,13 @@ class Columns:
         form = time_form(self.values[name], order)
         stamp_s = self.floats(name, lambda value: form.read(value)[0])
         offset_s = self.offsets_s.get(name, form.read(self.values[name][0])[1] if len(stamp_s) else 0.0)
-        return StampColumn(stamp_s, offset_s, f"{name} {form.note}" if form.note else "")
+        note = f"{_shown(name)} {form.note}" if form.note else ""
+        if name not in self.offsets_s and offset_s == 0 and _LOCAL.search(name):
+            note = f"{note}; " if note else ""
+            note += (
+                f"{_shown(name)} does not say its offset and is taken as UTC: `from` and hours of the day are so too"
+            )
+        return StampColumn(stamp_s, offset_s, note)
 
     def texts(self, name: str) -> ObjectArray:
         raw = self.values[name]

@@ -15,24 +15,29 @@ from planner.model import FloatArray
 from planner.reading import ending, reading
 from planner.traces.choosing import Wanted, choose
 from planner.traces.columns import seconds_taken
-from planner.traces.formats import BY_NAME, recognise
-from planner.traces.formats.format import Format, ReadOptions
+from planner.traces.formats import BY_NAME, TABLES, recognise
+from planner.traces.formats.format import Format, ReadOptions, sample_of
 from planner.traces.playing import Trace
 from planner.traces.rate_trace import RateTrace, rate_trace
 from planner.traces.records import Counts, Rates, Recorded, Requests, Skipped, Stamps
 from planner.traces.tables.names import shown
 from planner.traces.tables.opening import table_of
 from planner.traces.tables.time_forms import DateOrder
+from planner.traces.unknown import LOG_ENDINGS, refuse_unknown
 
-_LOG_ENDINGS = (".log", ".clf", ".txt")
+_BY_HEADER = ("counts", "rates", "csv")
+"""Names of the formats that read any table by its header."""
 
 
 def read_recorded(
     path: Path, *, form: str | None = None, bin_s: float | None = None, dates: DateOrder | None = None
 ) -> Recorded:
     """What a file holds. form: the name of its format, where the content does not show it."""
+    if form in _BY_HEADER:
+        _refuse_other_table(path, form)
     known = BY_NAME[form] if form is not None else recognise(path) or _by_ending(path)
     held = known.read(path, ReadOptions(bin_s=bin_s, dates=dates))
+    _refuse_other_content(path, form, held)
     if bin_s is not None and isinstance(held, Requests):
         raise InputError(f"{path}: `bin` is the width of counts, and this file holds single requests")
     return held
@@ -71,7 +76,25 @@ def read_trace(
 
 def _by_ending(path: Path) -> Format:
     """What messages hold a file against that no format recognises."""
-    return BY_NAME["common_log" if ending(path) in _LOG_ENDINGS else "csv"]
+    refuse_unknown(path, sample_of(path))
+    return BY_NAME["common_log" if ending(path) in LOG_ENDINGS else "csv"]
+
+
+def _refuse_other_table(path: Path, form: str | None) -> None:
+    """A table of a tool has columns that look like counts or stamps of requests and are not."""
+    found = recognise(path)
+    if found in TABLES and found.name not in _BY_HEADER and form != found.name:
+        raise InputError(f"{path}: is {found.title}, and `format` says {form}: leave it out, or say {found.name}")
+
+
+def _refuse_other_content(path: Path, form: str | None, held: Recorded) -> None:
+    """What `format` says of a table's rows must be what they are. Whole requests per minute are rates and counts."""
+    if form == "counts" and not isinstance(held, Counts):
+        word = "rates over time" if isinstance(held, Rates) else "single requests"
+        raise InputError(f"{path}: holds {word}, and `format` says counts: leave it out")
+    if form == "rates" and not isinstance(held, Rates) and recognise(path) is not BY_NAME["rates"]:
+        word = "counts per bin" if isinstance(held, Counts) else "single requests"
+        raise InputError(f"{path}: holds {word}, and `format` says rates: leave it out")
 
 
 def _refuse_for_bins(path: Path, wanted: Wanted | None, stamps: Stamps | None, held: str, row: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import re
@@ -16,6 +17,7 @@ from planner.traces.columns import Columns
 from planner.traces.tables.names import shown
 from planner.traces.tables.table import Table
 
+UTF_8 = "utf-8-sig"
 DELIMITERS = ",;\t|"
 _SEPARATOR_LINE = re.compile(r"\ufeff?\"?sep=(.)\"?\s*", re.IGNORECASE)
 _START_CHARACTERS = 65_536
@@ -59,8 +61,10 @@ def _delimiter(lines: list[str]) -> str:
 
 def csv_table(path: Path) -> Table:
     """The table of a CSV file. Raises InputError where it is none."""
-    with reading(path, str(path)), _text(path) as file:
-        text = file.read(_START_CHARACTERS)
+    with reading(path, str(path)):
+        encoding = _encoding(path)
+        with _text(path, encoding) as file:
+            text = file.read(_START_CHARACTERS)
     try:
         start = start_of(text)
     except csv.Error as error:
@@ -68,23 +72,40 @@ def csv_table(path: Path) -> Table:
 
     def read(wanted: Sequence[str]) -> Columns:
         with reading(path, str(path)):
-            return _columns(path, start, wanted)
+            return _columns(path, start, wanted, encoding)
 
-    return Table(path, start.header, read, start.rows)
-
-
-def _text(path: Path) -> TextIO:
-    return io.TextIOWrapper(opened(path), encoding="utf-8-sig", newline="")
+    notes = () if encoding == UTF_8 else ("the file is no UTF-8 and is read as Windows-1252",)
+    return Table(path, start.header, read, start.rows, notes)
 
 
-def _columns(path: Path, start: TableStart, wanted: Sequence[str]) -> Columns:
+def _encoding(path: Path) -> str:
+    """UTF-8, or else the Windows-1252 that Excel and older programs write. Raises InputError for binary data."""
+    decoder = codecs.getincrementaldecoder(UTF_8)()
+    found = UTF_8
+    with opened(path) as file:
+        while piece := file.read(1 << 20):
+            if b"\0" in piece:
+                raise InputError(f"{path}: not a text file")
+            if found == UTF_8:
+                try:
+                    decoder.decode(piece)
+                except UnicodeDecodeError:
+                    found = "cp1252"
+    return found
+
+
+def _text(path: Path, encoding: str) -> TextIO:
+    return io.TextIOWrapper(opened(path), encoding=encoding, newline="")
+
+
+def _columns(path: Path, start: TableStart, wanted: Sequence[str], encoding: str) -> Columns:
     header = start.header
     if (twice := next((name for name in wanted if header.count(name) > 1), None)) is not None:
         raise InputError(f"{path}: the header has the column {shown([twice])} twice")
     keep = {name: header.index(name) for name in wanted}
     values: dict[str, list[str]] = {name: [] for name in keep}
     lines: list[int] = []
-    with _text(path) as file:
+    with _text(path, encoding) as file:
         for _ in range(start.header_line - 1):
             file.readline()
         reader = csv.reader(file, delimiter=start.delimiter)

@@ -16,13 +16,15 @@ from planner.traces.tables import names
 class Table:
     """path: of the file; header: its names; read: the named columns (exact names), each row of them.
 
-    first_rows: some rows, each as long as the header at most, where they are at hand.
+    first_rows: some rows, each as long as the header at most, where they are at hand. notes: sentences about the file
+    that the user must read.
     """
 
     path: Path
     header: tuple[str, ...]
     read: Callable[[Sequence[str]], Columns]
     first_rows: tuple[Sequence[Any], ...] = ()
+    notes: tuple[str, ...] = ()
 
     def find(self, *aliases: str) -> str | None:
         """The column with one of some names (`planner.traces.tables.names.find`). InputError where several could be."""

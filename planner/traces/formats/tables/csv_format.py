@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -43,7 +44,9 @@ def csv_format(
         return found is not None and matches(found)
 
     def read(path: Path, options: ReadOptions) -> Recorded:
-        return recorded(csv_table(path), options)
+        table = csv_table(path)
+        held = recorded(table, options)
+        return replace(held, notes=(*table.notes, *held.notes))
 
     return Format(
         name=name, title=title, sample=sample, taken=taken, left=left, stamps=stamps, recognises=recognises, read=read

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from planner.reading import opened, reading
 from planner.traces.categories import categories
 from planner.traces.columns import Columns, milliseconds_taken
 from planner.traces.formats.format import Format, ReadOptions, Sample
+from planner.traces.formats.logs.lines import line_text
 from planner.traces.formats.logs.stamps import path_of
 from planner.traces.formats.tables.csv_format import csv_format, has
 from planner.traces.records import Recorded, Requests, Stamps
@@ -85,19 +87,29 @@ def _requests(path: Path, points: Iterable[_Point], options: ReadOptions) -> Req
     )
 
 
-def _json_points(path: Path) -> Iterator[_Point]:
+def _json_points(path: Path, notes: list[str]) -> Iterator[_Point]:
+    """The points about requests; a cut last line, which a k6 that was killed leaves, becomes one of the notes."""
     with reading(path, str(path)), opened(path) as file:
-        for number, line in enumerate(file, 1):
-            if b'"Point"' not in line or b"http_req" not in line:
+        lines = enumerate(file, 1)
+        for number, line in lines:
+            is_known = b'"Point"' in line and b"http_req" in line
+            if not is_known and line.endswith(b"\n"):
                 continue
             try:
                 document = json.loads(line)
-                data = document["data"]
-                tags: dict[str, Any] = data.get("tags") or {}
-                texts = [str(tags.get(key) or "") for key in ("method", "url", "status")]
-                yield _Point(number, document["metric"], data["time"], data["value"], *texts)
+                if is_known:
+                    yield _point(number, document)
             except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-                raise InputError(f"{path}: line {number} is no point of k6's JSON") from None
+                if next(lines, None) is not None or not line.lstrip().startswith(b"{"):
+                    raise InputError(f"{path}: line {number} is no point of k6's JSON") from None
+                notes.append(f"the last line is cut and left out, line {number} ({line_text(line)})")
+
+
+def _point(number: int, document: Any) -> _Point:
+    data = document["data"]
+    tags: dict[str, Any] = data.get("tags") or {}
+    texts = [str(tags.get(key) or "") for key in ("method", "url", "status")]
+    return _Point(number, document["metric"], data["time"], data["value"], *texts)
 
 
 def _is_k6_json(sample: Sample) -> bool:
@@ -108,7 +120,9 @@ def _is_k6_json(sample: Sample) -> bool:
 
 
 def _read_json(path: Path, options: ReadOptions) -> Recorded:
-    return _requests(path, _json_points(path), options)
+    notes: list[str] = []
+    held = _requests(path, _json_points(path, notes), options)
+    return replace(held, notes=(*held.notes, *notes))
 
 
 _TAKEN = "end, duration (also as service time), method, path, status of each request"
