@@ -94,6 +94,8 @@ def seconds_with_unit(text: bytes, unit: float = 1.0) -> float:
 
     NaN for another unit, for `0,25` and where `seconds` says NaN.
     """
+    if _NUMBER.fullmatch(text):
+        return seconds(text, unit)
     found = _WITH_UNIT.fullmatch(text)
     own = None if found is None else _UNITS_S.get(found[2]) if found[2] else unit
     return math.nan if found is None or own is None else seconds(found[1], own)
@@ -104,7 +106,7 @@ def last_of_list(text: bytes) -> bytes:
 
     The comma of `0,250` separates nothing.
     """
-    return _NEXT.split(text)[-1].strip()
+    return _NEXT.split(text)[-1].strip() if b"," in text or b":" in text else text.strip()
 
 
 @lru_cache(maxsize=4096)
