@@ -105,9 +105,9 @@ def command(
         others=o.traffic_overrides(
             trace,
             format_=format_,
-            path=path,
-            method=method,
-            status=status,
+            path=o.paths(path),
+            method=o.words(method),
+            status=o.words(status),
             stamps=stamps,
             dates=dates,
             from_=from_,

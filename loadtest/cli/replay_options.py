@@ -40,16 +40,22 @@ FormatOption = Annotated[
     ),
 ]
 PathOption = Annotated[
-    str | None,
-    typer.Option("--path", metavar="PATH", help="Of a log, only requests for this path.", rich_help_panel=_WHAT),
+    list[str] | None,
+    typer.Option(
+        "--path", metavar="PATH", help="Of a log, only requests for this path; repeatable.", rich_help_panel=_WHAT
+    ),
 ]
 MethodOption = Annotated[
-    str | None,
-    typer.Option("--method", metavar="METHOD", help="Of a log, only such requests: POST.", rich_help_panel=_WHAT),
+    list[str] | None,
+    typer.Option(
+        "--method", metavar="METHOD", help="Of a log, only such requests: POST; repeatable.", rich_help_panel=_WHAT
+    ),
 ]
 StatusOption = Annotated[
-    str | None,
-    typer.Option("--status", metavar="STATUS", help="Of a log, only these: 200, or 2xx.", rich_help_panel=_WHAT),
+    list[str] | None,
+    typer.Option(
+        "--status", metavar="STATUS", help="Of a log, only these: 200, or 2xx; repeatable.", rich_help_panel=_WHAT
+    ),
 ]
 StampsOption = Annotated[
     str | None,
@@ -205,7 +211,18 @@ JunitOption = Annotated[
 ]
 
 
-def traffic_overrides(trace: Path | None, **given: str | None) -> dict[str, object]:
+def words(given: list[str] | None) -> str | list[str] | None:
+    """The values of an option that may be repeated; each may hold several, separated by commas."""
+    listed = None if given is None else [word for value in given for word in value.split(",")]
+    return paths(listed)
+
+
+def paths(given: list[str] | None) -> str | list[str] | None:
+    """The values of an option that may be repeated, each as it is: a path may hold commas."""
+    return given[0] if given is not None and len(given) == 1 else given
+
+
+def traffic_overrides(trace: Path | None, **given: str | list[str] | None) -> dict[str, object]:
     """The scenario's overrides that the options of this group ask for. given: key of a trace -> value."""
     values: dict[str, object] = {"file": None if trace is None else str(trace.absolute())}
     values |= {name.rstrip("_"): value for name, value in given.items()}

@@ -16,8 +16,8 @@ def made(whole: Trace, played: Trace, from_s: float, end_s: float, chosen: Any, 
     """One sentence: 612 requests of access.log from 12:00:00 for 600 s, whole-second stamps spread ... by seed 7."""
     length_s = end_s / chosen.time_scale
     where = f"from second {from_s:.9g}" if whole.clock is None else f"from {whole.clock.shown(from_s)}"
-    wanted = str(Wanted(path=chosen.path, methods=chosen.method, statuses=chosen.status))
-    of = f" for {wanted}" if wanted else ""
+    wanted = Wanted(paths=chosen.path, methods=chosen.method, statuses=chosen.status).phrase
+    of = f" {wanted}" if wanted else ""
     parts = [f"{len(played):,} requests{of} of {whole.source} {where} for {length_s:.9g} s"]
     parts += ["each at its stamp less its duration"] if whole.lead_s is not None else []
     parts += [text for text in (_spreading(whole, played, chosen, seed),) if text]

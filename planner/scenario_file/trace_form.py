@@ -16,7 +16,7 @@ from planner.scenario_file.values import (
     Strict,
     TraceFormat,
     TraceStart,
-    UrlPath,
+    UrlPaths,
 )
 
 
@@ -44,7 +44,9 @@ StepArrivals = Annotated[
 class TraceSlice(Strict):
     file: str = Field(description="CSV, Parquet or access log (.log); a relative path is relative to this file.")
     format: TraceFormat | None = Field(None, description="Default: found in the file's content.")
-    path: UrlPath | None = Field(None, description="Of a log, only requests for exactly this path, the query left out.")
+    path: UrlPaths | None = Field(
+        None, description="Of a log, only requests for exactly this path, or one of these, the query left out."
+    )
     method: Methods | None = Field(None, description="Of a log, only requests with this method, or with one of these.")
     status: Statuses | None = Field(None, description="Of a log, only requests with this status, or with one of these.")
     stamps: Literal["start", "end"] | None = Field(

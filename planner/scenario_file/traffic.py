@@ -240,7 +240,7 @@ def _read(chosen: Any, problems: Problems, folder: Path) -> Trace | RateTrace | 
             form=chosen.format,
             bin_s=chosen.bin,
             dates=None if chosen.dates is None else DateOrder(chosen.dates),
-            wanted=Wanted(path=chosen.path, methods=chosen.method, statuses=chosen.status),
+            wanted=Wanted(paths=chosen.path, methods=chosen.method, statuses=chosen.status),
             stamps=None if chosen.stamps is None else Stamps(chosen.stamps),
         )
     except InputError as error:

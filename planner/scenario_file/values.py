@@ -10,7 +10,7 @@ from planner import units
 from planner.azureml import Setting
 from planner.clock import ClockTime, start
 from planner.rates import LARGEST_RATE_RPS
-from planner.traces.choosing import methods, statuses, url_path
+from planner.traces.choosing import methods, statuses, url_paths
 from planner.traces.formats import FORMATS, format_name
 
 
@@ -41,8 +41,13 @@ TraceStart = Annotated[
         }
     ),
 ]
-UrlPath = Annotated[
-    str, PlainValidator(url_path), WithJsonSchema({"type": "string", "pattern": r"^/[^\s?]*$", "examples": ["/score"]})
+_URL_PATH: dict[str, Any] = {"type": "string", "pattern": r"^/[^\s?]*$"}
+UrlPaths = Annotated[
+    tuple[str, ...],
+    PlainValidator(url_paths),
+    WithJsonSchema(
+        {"anyOf": [_URL_PATH, {"type": "array", "items": _URL_PATH}], "examples": ["/score", ["/score", "/v2/score"]]}
+    ),
 ]
 _ONE_OR_MORE: dict[str, Any] = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
 Methods = Annotated[

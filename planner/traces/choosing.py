@@ -46,29 +46,41 @@ MOST_SHOWN = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """Which requests of a file are taken; None: all. path: exactly this one, its query left out.
+    """Which requests of a file are taken; None: all. paths: exactly these, their queries left out.
 
     methods: POST; statuses: 200, or 5xx for all that begin with 5.
     """
 
-    path: str | None = None
+    paths: tuple[str, ...] | None = None
     methods: tuple[str, ...] | None = None
     statuses: tuple[str, ...] | None = None
 
     def __str__(self) -> str:
-        parts = (
-            " or ".join(self.methods or ()),
-            self.path or "",
-            f"with status {' or '.join(self.statuses)}" if self.statuses else "",
-        )
-        return " ".join(part for part in parts if part)
+        return " ".join(filter(None, (self._kind, self._status)))
+
+    @property
+    def phrase(self) -> str:
+        """What stands behind `requests`: `for POST /score with status 2xx`, or `with status 2xx`."""
+        return " ".join(filter(None, (f"for {self._kind}" if self._kind else "", self._status)))
+
+    @property
+    def _kind(self) -> str:
+        return " ".join(filter(None, (" or ".join(self.methods or ()), " or ".join(self.paths or ()))))
+
+    @property
+    def _status(self) -> str:
+        return f"with status {' or '.join(self.statuses)}" if self.statuses else ""
 
 
-def url_path(value: object) -> str:
-    """A path to look for, as a person writes it. Raises ValueError with the bound."""
-    if not isinstance(value, str) or not re.fullmatch(r"/[^\s?]*", value):
-        raise ValueError("must be a path without a query, for example /score")
-    return value
+def url_paths(value: object) -> tuple[str, ...]:
+    """Paths to look for, as a person writes them: /score, or a list. A comma is part of a path.
+
+    Raises ValueError with the bound.
+    """
+    paths = value if isinstance(value, list) else [value]
+    if not paths or not all(isinstance(path, str) and re.fullmatch(r"/[^\s?]*", path) for path in paths):
+        raise ValueError("must be a path without a query, for example /score, or a list of them")
+    return tuple(paths)
 
 
 def methods(value: object) -> tuple[str, ...]:
@@ -99,38 +111,46 @@ def choose(source: str, requests: Requests, wanted: Wanted) -> tuple[Requests, t
 
     Raises InputError, its message beginning with `source`, where nothing is left or the file does not tell.
     """
-    keep = np.ones(len(requests), dtype=bool)
-    if wanted.path is not None:
-        keep &= _equal(source, "path", requests.path, (wanted.path,))
-    if wanted.methods is not None:
-        keep &= _equal(source, "method", requests.method, wanted.methods)
-    if wanted.statuses is not None:
-        keep &= _equal(source, "status", requests.status, wanted.statuses)
+    keep, absent = np.ones(len(requests), dtype=bool), []
+    for key, known, sought in (
+        ("path", requests.path, wanted.paths),
+        ("method", requests.method, wanted.methods),
+        ("status", requests.status, wanted.statuses),
+    ):
+        if sought is not None:
+            fits = {word: _equal(source, key, known, word) for word in sought}
+            keep &= np.logical_or.reduce(list(fits.values()))
+            absent += [f"no request has the {key} {word}" for word, found in fits.items() if not found.any()]
     if keep.all():
-        return requests, _about(requests, is_chosen=False)
+        return requests, (*absent, *_about(requests, is_chosen=False))
     if not keep.any():
-        held = _shares(_kinds(requests), len(requests))
+        held = _held(requests, wanted)
         raise InputError(f"{source}: no request {_sought(wanted)} in {len(requests)} lines (there are {held})")
     left, played = requests.rows(~keep), requests.rows(keep)
-    statuses_left = f", status {_listed(left.status)}" if wanted.statuses and left.status else ""
     note = (
         f"{len(played):,} of {len(requests):,} requests are played ({wanted}); left out: "
-        f"{_shares(_kinds(left), len(requests))}{statuses_left}"
+        f"{_held(left, wanted, len(requests))}"
     )
-    return played, (note, *_about(played, is_chosen=True))
+    return played, (note, *absent, *_about(played, is_chosen=True))
+
+
+def _held(requests: Requests, wanted: Wanted, of: int | None = None) -> str:
+    """Which kinds some requests are, and which statuses they have where those were asked for; of: of how many."""
+    kinds = _shares(_kinds(requests), of or len(requests)) if requests.path or requests.method else ""
+    by_status = f"status {_listed(requests.status)}" if wanted.statuses and requests.status else ""
+    return ", ".join(filter(None, (kinds, by_status)))
 
 
 def _sought(wanted: Wanted) -> str:
     only_path = wanted.methods is None and wanted.statuses is None
-    return f"for the path {wanted.path}" if only_path else str(wanted)
+    return f"for the path {wanted}" if only_path else str(wanted)
 
 
-def _equal(source: str, key: str, known: Categories | None, sought: tuple[str, ...]) -> np.ndarray:
+def _equal(source: str, key: str, known: Categories | None, word: str) -> np.ndarray:
     if known is None:
         raise InputError(f"{source}: does not say the `{key}` of its requests, so none can be chosen by it")
-    fits = [
-        any(name == word or (word.endswith("xx") and name[:1] == word[:1]) for word in sought) for name in known.names
-    ]
+    is_class = key == "status" and word.endswith("xx")
+    fits = [name == word or (is_class and name[:1] == word[:1]) for name in known.names]
     return np.asarray(np.append(fits, False)[known.codes])  # code -1, not said, is the last
 
 
@@ -174,9 +194,11 @@ def _about(requests: Requests, *, is_chosen: bool) -> tuple[str, ...]:
     kinds = _kinds(requests) if requests.path is not None or requests.method is not None else {}
     statuses = requests.status.counts() if requests.status is not None else {}
     if len(kinds) > 1 or len(statuses) > 1:
-        by_status = f"; status {_listed(requests.status)}" if requests.status is not None and len(statuses) > 1 else ""
-        held = "of them are" if is_chosen else "requests are"
-        notes.append(f"{len(requests):,} {held} {_shares(kinds, len(requests))}{by_status}; all are played alike")
+        of_which = "of them" if is_chosen else "requests"
+        by_kind = f"are {_shares(kinds, len(requests))}" if kinds else ""
+        by_status = f"status {_listed(requests.status)}" if requests.status is not None and len(statuses) > 1 else ""
+        held = f"{by_kind}; {by_status}" if by_kind and by_status else by_kind or f"have {by_status}"
+        notes.append(f"{len(requests):,} {of_which} {held}; all are played alike")
     if probes := _probes(requests):
         others = [name for name in kinds if name not in probes]
         out = f": {_how_to_leave_out(others[0])} leaves them out" if others else ""

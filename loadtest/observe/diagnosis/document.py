@@ -10,7 +10,7 @@ from loadtest.observe.diagnosis.diagnose import diagnose
 from loadtest.observe.diagnosis.findings import findings_document
 from loadtest.observe.diagnosis.reading import condition, has_ended, is_ready, name_of, part, whole
 from loadtest.observe.diagnosis.snapshot import PATIENCE_S, Json, Snapshot, take_snapshot
-from loadtest.observe.diagnosis.waits import live_pods, state_of, waits_s
+from loadtest.observe.diagnosis.waits import are_missing, live_pods, over_since, state_of, waits_s
 from loadtest.observe.diagnosis.words import Cause
 from loadtest.observe.target import ClusterTarget
 from planner.errors import InputError, NoVerdictError
@@ -42,7 +42,8 @@ def document(snapshot: Snapshot, namespace: str) -> dict[str, Any]:
     """health: healthy (every wanted replica is ready, and nothing was found), unhealthy (something was found), starting
     (replicas are missing, and nothing says why: too early to tell), unknown (rights are missing that would tell).
 
-    waiting: what each pod of no finding waits for, while it is not ready.
+    waiting: what each pod of no finding waits for, while it is not ready. Without findings also pods that have
+    ended and have not been replaced.
     """
     findings = findings_document(diagnose(snapshot))
     replicas = replica_counts(snapshot)
@@ -72,14 +73,17 @@ def document(snapshot: Snapshot, namespace: str) -> dict[str, Any]:
 
 def _waiting(snapshot: Snapshot, findings: list[dict[str, Any]]) -> list[dict[str, Any]]:
     told = {pod for finding in findings for pod in finding["pods"]}
+    live = [pod for pod in live_pods(snapshot) if not is_ready(pod)]
+    gone = [] if findings or not are_missing(snapshot) else [pod for pod in snapshot.pods if has_ended(pod)]
+    since = [waits_s(snapshot, pod) for pod in live] + [snapshot.age_s(over_since(snapshot, pod)) for pod in gone]
     return [
         {
             "pod": name_of(pod),
-            "for_s": None if (age_s := waits_s(snapshot, pod)) is None else round(age_s),
+            "for_s": None if age_s is None else round(age_s),
             "state": state_of(snapshot, pod),
         }
-        for pod in live_pods(snapshot)
-        if not is_ready(pod) and name_of(pod) not in told
+        for pod, age_s in zip([*live, *gone], since, strict=True)
+        if name_of(pod) not in told
     ]
 
 

@@ -70,11 +70,12 @@ def pull_since(snapshot: Snapshot, pod: Json, status: Json) -> datetime | None:
 
 def state_of(snapshot: Snapshot, pod: Json) -> str:
     """One sentence: what a pod waits for, by the API."""
-    if condition(pod, "PodScheduled").get("status") == "False":
+    if has_ended(pod):
+        return f"it has ended ({end_of(pod)}), and no other pod has taken its place"
+    if _is_unplaced(pod):
         return _without_a_place(snapshot, pod)
     if not items(pod, "status", "containerStatuses") and not items(pod, "status", "initContainerStatuses"):
-        node = text(pod, "spec", "nodeName")
-        return f"the kubelet of node {node} has reported nothing of it" if node else "no node is chosen for it yet"
+        return f"the kubelet of node {text(pod, 'spec', 'nodeName')} has reported nothing of it"
     if init := unfinished_init(pod):
         return f"init container {_container_state(snapshot, pod, init)}"
     unready = [status for status in running_statuses(pod) if part(status, "ready") is not True]
@@ -95,17 +96,29 @@ def waiting_findings(snapshot: Snapshot, pod: Json) -> Iterator[Finding]:
     yield Finding(cause=Cause.NOT_KNOWN, pods=(name_of(pod),), evidence=evidence, measured=measured)
 
 
+def over_since(snapshot: Snapshot, pod: Json) -> datetime | None:
+    """When a pod ended, as far as it tells."""
+    events = [when(event) for event in snapshot.events_of(pod, "Evicted")]
+    stamps = [
+        *events,
+        instant(condition(pod, "DisruptionTarget"), "lastTransitionTime"),
+        instant(condition(pod, "Ready"), "lastTransitionTime"),
+        instant(pod, "status", "startTime"),
+    ]
+    return max((stamp for stamp in stamps if stamp is not None), default=None)
+
+
 def missing_findings(snapshot: Snapshot, wanted: int, living: int) -> Iterator[Finding]:
     """Fewer pods than wanted, for long, and no controller says why."""
-    since = _changed(snapshot.deployment)
-    age_s = snapshot.age_s(since)
+    gone = [pod for pod in snapshot.pods if has_ended(pod)]
+    changes = [_changed(snapshot.deployment), *(over_since(snapshot, pod) for pod in gone)]
+    age_s = snapshot.age_s(max((change for change in changes if change is not None), default=None))
     if living >= wanted or age_s is None or age_s <= snapshot.patience_s:
         return
-    gone = [pod for pod in snapshot.pods if has_ended(pod)]
-    ends = [f"pod {name_of(pod)} has ended: {_end_of(pod)}" for pod in gone[:MOST_WARNINGS]]
+    ends = [f"pod {name_of(pod)} has ended: {end_of(pod)}" for pod in gone[:MOST_WARNINGS]]
     evidence = (
         f"replicas wanted: {wanted}, pods: {living}",
-        f"nothing has changed at the Deployment for {age_s:.0f} s; {_patience_words(snapshot)}",
+        f"nothing has changed at the Deployment or its pods for {age_s:.0f} s; {_patience_words(snapshot)}",
         *ends,
         *_warnings(snapshot, snapshot.deployment, *snapshot.replicasets),
     )
@@ -127,16 +140,24 @@ def _changed(deployment: Json) -> datetime | None:
     return max((stamp for stamp in stamps if stamp is not None), default=None)
 
 
+def _is_unplaced(pod: Json) -> bool:
+    scheduled = condition(pod, "PodScheduled").get("status")
+    is_reported = items(pod, "status", "containerStatuses") or items(pod, "status", "initContainerStatuses")
+    return scheduled == "False" or not (scheduled or is_reported or text(pod, "spec", "nodeName"))
+
+
 def _without_a_place(snapshot: Snapshot, pod: Json) -> str:
     if (up := scale_up(snapshot, pod)) is not None and not up.is_refused:
         return up.sentence
     scheduled = condition(pod, "PodScheduled")
+    if not scheduled:
+        return "no node is chosen for it yet"
     said = one_line(text(scheduled, "message")) or "no reason given"
     return f"the scheduler has no node for it ({text(scheduled, 'reason')}: {said})"
 
 
 def _is_node_on_its_way(snapshot: Snapshot, pod: Json) -> bool:
-    up = scale_up(snapshot, pod) if condition(pod, "PodScheduled").get("status") == "False" else None
+    up = scale_up(snapshot, pod) if _is_unplaced(pod) else None
     return up is not None and not up.is_refused and not up.is_late
 
 
@@ -157,7 +178,7 @@ def _container_state(snapshot: Snapshot, pod: Json, status: Json) -> str:
     return f"{name} is in no state that the kubelet tells"
 
 
-def _end_of(pod: Json) -> str:
+def end_of(pod: Json) -> str:
     words = (text(pod, "status", "reason"), one_line(text(pod, "status", "message")))
     return ": ".join(filter(None, words)) or "no reason given"
 

@@ -317,7 +317,10 @@ def test_an_evicted_pod() -> None:
     leaving = snapshot(pod(), events=[event("Evicted", "Usage of EmptyDir volume exceeds the limit")])
     assert only(leaving)[0] == Cause.EVICTED
     gone["status"]["startTime"] = ago(5000)
-    assert diagnose(snapshot(gone)) == []
+    replaced = pod(name="blue-2", ready=True)
+    wanted = {"metadata": {"name": "blue", "uid": "uid-blue"}, "spec": {"replicas": 1}}
+    assert diagnose(snapshot(gone, replaced, deployment=wanted)) == []
+    assert only(snapshot(gone))[0] == Cause.EVICTED  # no other pod has taken its place
 
 
 def test_a_lost_node() -> None:

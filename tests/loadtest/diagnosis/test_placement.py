@@ -28,8 +28,20 @@ def test_a_node_that_is_on_its_way_is_no_failure_and_is_told() -> None:
     said = "pod triggered scale-up: [{aks-cpu-1-vmss 1->2 (max: 5)}]"
     known = document(unplaced(event("TriggeredScaleUp", said, seconds_ago=120)), "ml")
     assert (known["health"], known["findings"], known["replicas"]["pending"]) == ("starting", [], 1)
-    words = f"a node is on its way for 120 s, says the cluster autoscaler: {said}"
+    words = f"a node was asked for 120 s ago and is on its way, says the cluster autoscaler: {said}"
     assert known["waiting"] == [{"pod": "blue-1", "for_s": 1800, "state": words}]
+
+
+def test_a_node_that_was_asked_for_before_the_scheduler_has_spoken() -> None:
+    """A pod without any condition PodScheduled."""
+    silent = aged(pod(phase="Pending", containerStatuses=[]))
+    del silent["spec"]["nodeName"]
+    asked = event("TriggeredScaleUp", "pod triggered scale-up", seconds_ago=400)
+    known = document(snapshot(silent, events=[asked]), "ml")
+    assert (known["health"], known["findings"]) == ("starting", [])
+    assert known["waiting"][0]["state"].startswith("a node was asked for 400 s ago and is on its way, says the cluster")
+    (finding,) = document(snapshot(silent), "ml")["findings"]
+    assert finding["evidence"][0] == "no node is chosen for it yet"
 
 
 def test_a_node_of_karpenter_is_on_its_way_since_the_first_time_it_was_nominated() -> None:
@@ -39,7 +51,9 @@ def test_a_node_of_karpenter_is_on_its_way_since_the_first_time_it_was_nominated
     )
     known = document(unplaced(again), "ml")
     assert known["health"] == "starting"
-    assert "on its way for 500 s, says Karpenter (node auto provisioning)" in known["waiting"][0]["state"]
+    assert (
+        "asked for 500 s ago and is on its way, says Karpenter (node auto provisioning)" in known["waiting"][0]["state"]
+    )
     late = only(unplaced(again | {"firstTimestamp": ago(1400)}))
     assert (late.cause, late.measured["asked_s_ago"]) == (Cause.NO_NODE_ADDED, 1400)
     assert late.evidence[0].startswith("the node that was asked for has not come: ")
@@ -214,3 +228,25 @@ def test_which_rule_refuses_the_pod(words: str, rule: str, step: str) -> None:
     finding = only(snapshot(replicasets=[replica_set(words)]))
     assert (finding.cause, finding.measured) == (Cause.CREATION_REFUSED, {"rule": rule})
     assert step in finding.next_step
+
+
+@pytest.mark.parametrize(
+    ("reason", "message", "cause", "evidence"),
+    [
+        ("Evicted", "The node was low on resource: memory.", "evicted", "The node was low on resource: memory."),
+        ("NodeLost", "gone", "node_lost", "node node-1 was lost while it ran the pod (NodeLost): gone"),
+        ("Foo", "bar", "not_known", "pod blue-1 has ended: Foo: bar"),
+        ("", "", "not_known", "pod blue-1 has ended: no reason given"),
+    ],
+)
+def test_the_only_pod_has_ended_for_whatever_reason(reason: str, message: str, cause: str, evidence: str) -> None:
+    known = document(snapshot(rejected(reason, message)), "ml")
+    assert (known["health"], [finding["cause"] for finding in known["findings"]]) == ("unhealthy", [cause])
+    assert evidence in known["findings"][0]["evidence"]
+
+
+def test_a_pod_that_has_just_ended_is_told_while_another_may_come() -> None:
+    known = document(snapshot(aged(rejected("Foo", "bar"), 100)), "ml")
+    assert (known["health"], known["findings"]) == ("starting", [])
+    state = "it has ended (Foo: bar), and no other pod has taken its place"
+    assert known["waiting"] == [{"pod": "blue-1", "for_s": 100, "state": state}]

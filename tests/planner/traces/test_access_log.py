@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from planner.errors import InputError
-from planner.traces.choosing import Wanted, url_path
+from planner.traces.choosing import Wanted, url_paths
 from planner.traces.formats.logs.common_log import form, parse
 from planner.traces.formats.logs.lines import LONGEST_LINE, read_lines
 from planner.traces.playing import play
@@ -78,16 +78,16 @@ def test_the_path_filter_is_exact_and_leaves_the_query_out(tmp_path: Path) -> No
     targets = ("/score", "/score?v=1", "http://host/score?v=2", "/score/", "/scores", "/", "http://host")
     path = written(tmp_path, *(f'h - - {STAMP} "POST {target} HTTP/1.1" 200 1' for target in targets))
     assert len(read_trace(path)) == 7
-    assert len(read_trace(path, wanted=Wanted(path="/score"))) == 3
-    assert len(read_trace(path, wanted=Wanted(path="/"))) == 2
+    assert len(read_trace(path, wanted=Wanted(paths=("/score",)))) == 3
+    assert len(read_trace(path, wanted=Wanted(paths=("/",)))) == 2
     with pytest.raises(InputError, match=r"no request for the path /other in 7 lines \(there are POST /score 3 "):
-        read_trace(path, wanted=Wanted(path="/other"))
+        read_trace(path, wanted=Wanted(paths=("/other",)))
 
 
 @pytest.mark.parametrize("bad", ["score", "/score?x=1", "/a b", "", 7])
 def test_a_path_to_look_for_is_one(bad: object) -> None:
     with pytest.raises(ValueError, match="must be a path without a query, for example /score"):
-        url_path(bad)
+        url_paths(bad)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_endings_formats_and_compression(tmp_path: Path) -> None:
 def test_what_belongs_to_another_kind_of_file_is_refused(tmp_path: Path) -> None:
     table, log = written(tmp_path, "time_s", "1", name="t.csv"), written(tmp_path, PLAIN)
     with pytest.raises(InputError, match="does not say the `path` of its requests"):
-        read_trace(table, wanted=Wanted(path="/score"))
+        read_trace(table, wanted=Wanted(paths=("/score",)))
     with pytest.raises(InputError, match="`bin` is the width of counts"):
         read_trace(log, bin_s=60.0)
     with pytest.raises(InputError, match="`bin` is the width of counts"):

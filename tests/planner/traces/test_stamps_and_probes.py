@@ -150,7 +150,11 @@ def test_probes_are_named_with_their_shares_and_what_leaves_them_out() -> None:
 
 @pytest.mark.parametrize(
     "wanted",
-    [Wanted(path="/score"), Wanted(methods=("POST",)), Wanted(path="/score", methods=("POST",), statuses=("2xx",))],
+    [
+        Wanted(paths=("/score",)),
+        Wanted(methods=("POST",)),
+        Wanted(paths=("/score",), methods=("POST",), statuses=("2xx",)),
+    ],
 )
 def test_what_is_played_and_what_is_left_is_said(wanted: Wanted) -> None:
     trace = read_trace(A3, wanted=wanted)
@@ -202,7 +206,7 @@ def test_statuses_and_many_paths_are_cut_to_a_screen(tmp_path: Path) -> None:
 
 
 def test_what_a_file_does_not_say_cannot_be_chosen_by() -> None:
-    for wanted in (Wanted(path="/score"), Wanted(methods=("POST",)), Wanted(statuses=("200",))):
+    for wanted in (Wanted(paths=("/score",)), Wanted(methods=("POST",)), Wanted(statuses=("200",))):
         with pytest.raises(InputError, match=r"does not say the `(path|method|status)` of its requests"):
             read_trace(Path(TRUE), wanted=wanted)
 
@@ -230,10 +234,10 @@ def test_counts_have_no_requests_to_choose(tmp_path: Path) -> None:
     path = tmp_path / "c.csv"
     path.write_text("time_s,requests\n0,3\n60,4\n")
     with pytest.raises(InputError, match="holds counts, so `path`"):
-        read_trace(path, wanted=Wanted(path="/score"))
+        read_trace(path, wanted=Wanted(paths=("/score",)))
     with pytest.raises(InputError, match="whose stamps are the start of their bin"):
         read_trace(path, stamps=Stamps.END)
-    assert replace(Wanted(), path=None) == Wanted()
+    assert replace(Wanted(), paths=None) == Wanted()
 
 
 # The command line

@@ -36,8 +36,8 @@ class ScaleUp:
     def sentence(self) -> str:
         if self.is_refused:
             return f"{self.who} is on and adds no node: {self.words}"
-        since = "" if self.for_s is None else f" for {self.for_s:.0f} s"
-        return f"a node is on its way{since}, says {self.who}: {self.words}"
+        since = "" if self.for_s is None else f" {self.for_s:.0f} s ago"
+        return f"a node was asked for{since} and is on its way, says {self.who}: {self.words}"
 
     @property
     def step(self) -> str:

@@ -6,12 +6,11 @@ The kubelet's reasons are those of pkg/kubelet: lifecycle/predicate.go, nodeshut
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 
 from loadtest.observe.diagnosis.findings import Finding
-from loadtest.observe.diagnosis.reading import Json, condition, has_ended, instant, name_of, one_line, text, when
+from loadtest.observe.diagnosis.reading import Json, condition, has_ended, name_of, one_line, text
 from loadtest.observe.diagnosis.snapshot import RECENT_S, Snapshot
-from loadtest.observe.diagnosis.waits import are_missing
+from loadtest.observe.diagnosis.waits import are_missing, over_since
 from loadtest.observe.diagnosis.words import Cause
 
 _RESOURCES = {
@@ -47,11 +46,12 @@ _OUT_OF = "OutOf"
 
 
 def eviction_findings(snapshot: Snapshot, pod: Json) -> Iterator[Finding]:
-    """Evicted pods stay until somebody deletes them, so old ones tell nothing of now. While the containers of one are
-    being stopped only an event says so."""
+    """Evicted pods stay until somebody deletes them, so old ones tell nothing of now unless replicas are missing. While
+    the containers of one are being stopped only an event says so."""
     said = [text(pod, "status", "message")] if text(pod, "status", "reason") == "Evicted" else []
     said += [text(event, "message") for event in snapshot.events_of(pod, "Evicted")]
-    if not said or not snapshot.is_recent(_over_since(snapshot, pod), RECENT_S):
+    is_over = not snapshot.is_recent(over_since(snapshot, pod), RECENT_S)
+    if not said or (is_over and not (has_ended(pod) and are_missing(snapshot))):
         return
     message = one_line(next(filter(None, said), "")) or "the kubelet gives no reason"
     resource = next((name for word, name in _RESOURCES.items() if word in message.lower()), None)
@@ -77,11 +77,13 @@ def ending_findings(snapshot: Snapshot, pod: Json) -> Iterator[Finding]:
         cause, what = Cause.NODE_SHUTDOWN, "ended the pod as it shut down"
     elif reason in _PREEMPTED or disruption.get("reason") in _PREEMPTED:
         cause, what = Cause.PREEMPTED, "ended the pod for a more important one"
+    elif reason == "NodeLost":
+        cause, what = Cause.NODE_LOST, "was lost while it ran the pod"
     elif reason in _REFUSED or reason.startswith(_OUT_OF):
         cause, what = Cause.NODE_REFUSED, "refused the pod"
     else:
         return
-    since = _over_since(snapshot, pod)
+    since = over_since(snapshot, pod)
     if not snapshot.is_recent(since, RECENT_S) and not are_missing(snapshot):
         return
     node = text(pod, "spec", "nodeName")
@@ -96,14 +98,3 @@ def ending_findings(snapshot: Snapshot, pod: Json) -> Iterator[Finding]:
         ),
         measured={"node": node, "reason": reason},
     )
-
-
-def _over_since(snapshot: Snapshot, pod: Json) -> datetime | None:
-    events = [when(event) for event in snapshot.events_of(pod, "Evicted")]
-    stamps = [
-        *events,
-        instant(condition(pod, "DisruptionTarget"), "lastTransitionTime"),
-        instant(condition(pod, "Ready"), "lastTransitionTime"),
-        instant(pod, "status", "startTime"),
-    ]
-    return max((stamp for stamp in stamps if stamp is not None), default=None)

@@ -32,9 +32,14 @@ def parse(line: bytes) -> Entry | None:
     return Entry(*moment, found[2], path_of(found[3]), found[4], b"", taken_s, taken_s)
 
 
+_REQUEST = re.compile(
+    rb"\d{4}-\d\d-\d\d \S{8,16} [A-Z] \[\d+\] azmlinfsrv - (?:GET|POST|PUT|HEAD|OPTIONS|PATCH|DELETE) /"
+)
+
+
 def _is_other(line: bytes) -> bool:
-    """Whatever a container prints stands in this log."""
-    return True
+    """Whatever a container prints stands in this log. A request that cannot be read is none of that."""
+    return _REQUEST.match(line) is None
 
 
 _FORM = LogForm(name="log of the scoring server", parse=parse, stamps=Stamps.END, is_other=_is_other)

@@ -15,8 +15,9 @@ The three write the same line with stamps of two meanings, so the format alone d
 
 After the user agent two forms of a duration are read: `rt=0.12` (or `request_time=`, with `urt=` or
 `upstream_response_time=`) and a number with three to six decimals, both seconds, as nginx ($request_time) and gunicorn
-(%(L)s) write them; such a line has its stamp at the end. A whole number there (%D of Apache and of gunicorn,
-microseconds) is read by the formats `apache` and `gunicorn`, which nothing but the user can tell apart.
+(%(L)s) write them; such a line has its stamp at the end. A named one may have its unit (`rt=250ms`).
+A whole number there (%D of Apache and of gunicorn, microseconds) is read by the formats `apache` and `gunicorn`, which
+nothing but the user can tell apart.
 """
 
 from __future__ import annotations
@@ -30,7 +31,15 @@ from pathlib import Path
 
 from planner.traces.formats.format import Format, ReadOptions, Sample, sample_of
 from planner.traces.formats.logs.lines import NOT_SAID, Entry, LogForm, Parse, holds, new_entry, read_lines
-from planner.traces.formats.logs.stamps import clf_moment, iso_moment, last_of_list, request_line, seconds
+from planner.traces.formats.logs.stamps import (
+    NOTHING,
+    clf_moment,
+    iso_moment,
+    last_of_list,
+    request_line,
+    seconds,
+    seconds_with_unit,
+)
 from planner.traces.records import Recorded, Stamps
 
 _INSIDE = rb'[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+'
@@ -41,26 +50,44 @@ LINE = re.compile(
 )
 """Groups: stamp, request line, status, user agent, what follows."""
 
-_NAMED = re.compile(rb"\b(rt|request_time|urt|upstream_response_time)[=:]\"?([0-9.,: -]*[0-9-])")
+_ONE = rb"(?:-|[0-9][0-9.,]*+[^\s,;:\"'|\])}=]*+(?: (?:[m\xc2\xb5\xce\xbcun]{0,2}s)(?![^\s,;:\"'|\])}]))?)"
+_NAMED = re.compile(
+    rb"\b(rt|request_time|urt|upstream_response_time)[=:][\"']? ?((?:" + _ONE + rb"(?:, ?| ?: ?)?)+|[^\s\"';]*)"
+)
 _DECIMAL = re.compile(rb"(?: " + _QUOTED + rb")? (\d{1,9}\.\d{3,6})(?=\s|$)")
 _WHOLE = re.compile(rb"(?: " + _QUOTED + rb")? (\d{1,12})\s*")
 
-Durations = Callable[[bytes], tuple[float, float]]
-"""Duration and service time in seconds that stand behind the user agent."""
+Times = tuple[float, float, bytes]
+"""Duration and service time in seconds, and what stands in the place of one and is none."""
+Durations = Callable[[bytes], Times]
+"""Of what stands behind the user agent."""
 
 
-def of_nginx(rest: bytes) -> tuple[float, float]:
+def of_nginx(rest: bytes) -> Times:
     if found := _DECIMAL.match(rest):
-        return seconds(found[1]), NOT_SAID
+        return seconds(found[1]), NOT_SAID, b""
     named: dict[bytes, bytes] = dict(_NAMED.findall(rest))
-    duration = seconds(named.get(b"rt", named.get(b"request_time", b"")).strip())
-    upstream = seconds(last_of_list(named.get(b"urt", named.get(b"upstream_response_time", b""))))
-    return (upstream if math.isnan(duration) else duration), upstream
+    if not named:
+        return _NO_TIMES
+    duration, unread = _named(named, b"rt", b"request_time")
+    upstream, also_unread = _named(named, b"urt", b"upstream_response_time")
+    return (upstream if math.isnan(duration) else duration), upstream, unread or also_unread
 
 
-def in_microseconds(rest: bytes) -> tuple[float, float]:
+def _named(named: dict[bytes, bytes], *names: bytes) -> tuple[float, bytes]:
+    """The last value under the first of these names, and the text of one that is no time."""
+    name = next((name for name in names if name in named), None)
+    if name is None:
+        return NOT_SAID, b""
+    text = named[name].rstrip(b", :")
+    last = last_of_list(text)
+    taken = seconds_with_unit(last)
+    return taken, name + b"=" + text if math.isnan(taken) and last not in NOTHING else b""
+
+
+def in_microseconds(rest: bytes) -> Times:
     if found := _WHOLE.fullmatch(rest):
-        return seconds(found[1], 1e-6), NOT_SAID
+        return seconds(found[1], 1e-6), NOT_SAID, b""
     return of_nginx(rest)
 
 
@@ -77,7 +104,7 @@ def parse(line: bytes, durations: Durations = of_nginx) -> Entry | None:
     return new_entry(Entry, (*moment, *request_line(request), status, agent, *times))
 
 
-_NO_TIMES = (NOT_SAID, NOT_SAID)
+_NO_TIMES = (NOT_SAID, NOT_SAID, b"")
 
 SERVICE_TIME_OF = "the duration of the whole request on the line (or upstream_response_time, where there is one)"
 
@@ -96,7 +123,7 @@ def _read(path: Path, options: ReadOptions) -> Recorded:
             "has a whole number after the user agent, which was not read; if it is the duration in microseconds, "
             "`format: apache` or `format: gunicorn` reads it so"
         )
-        return replace(requests, notes=(unread,))
+        return replace(requests, notes=(*requests.notes, unread))
     return requests
 
 
@@ -118,7 +145,8 @@ FORMAT = Format(
     name="common_log",
     title="Access log, common or combined (nginx, Apache, gunicorn)",
     sample='10.0.0.1 - - [22/Nov/2026:10:00:03 +0000] "POST /score HTTP/1.1" 200 59 "-" "curl/8.0" rt=0.120 urt=0.118',
-    taken=f"{_TAKEN}; after it `rt=`, `urt=`, `request_time=`, `upstream_response_time=` or decimals, in s",
+    taken=f"{_TAKEN}; after it `rt=`, `urt=`, `request_time=`, `upstream_response_time=` (s, or their own unit), or "
+    "decimals, in s",
     left="address, user, size, referer",
     stamps=None,
     recognises=_recognises,

@@ -18,31 +18,36 @@ from planner.traces.formats.logs.stamps import last_of_list, seconds
 from planner.traces.records import Stamps
 
 _LIST = rb"[^\s,]++(?:(?:, | : )[^\s,]++)*+"
+_TIMES = rb"(?:\d+\.\d+|-)(?:(?:, | : )(?:\d+\.\d+|-))*+"
 _REST = re.compile(
     rb" \d+ (\d+\.\d+) \[[^\]]*\](?: \[[^\]]*\])? "
-    + rb" ".join((_LIST, _LIST, rb"(" + _LIST + rb")", _LIST))
+    + rb" ".join((_LIST, _LIST, rb"(" + _TIMES + rb")", _LIST))
     + rb"(?: \S+)?\s*"
 )
 
 
-def _durations(rest: bytes) -> tuple[float, float]:
+def _durations(rest: bytes) -> common_log.Times:
     found = _REST.fullmatch(rest)
-    return common_log.of_nginx(rest) if found is None else (seconds(found[1]), seconds(last_of_list(found[2])))
+    return common_log.of_nginx(rest) if found is None else (seconds(found[1]), seconds(last_of_list(found[2])), b"")
 
 
 def parse(line: bytes) -> Entry | None:
     return common_log.parse(line, _durations)
 
 
-_FORM = LogForm(
-    name="log format of ingress-nginx", parse=parse, stamps=Stamps.END, service_time_of="upstream_response_time"
-)
-
-
 def _is_its_own(line: bytes) -> Entry | None:
     found = common_log.LINE.match(line)
     return parse(line) if found and _REST.fullmatch(found[5]) else None
 
+
+_FORM = LogForm(
+    name="log format of ingress-nginx",
+    parse=parse,
+    stamps=Stamps.END,
+    service_time_of="upstream_response_time",
+    duration_of="request_time, the duration of the whole request",
+    own=_is_its_own,
+)
 
 FORMAT = log_format(
     _FORM,
@@ -52,5 +57,4 @@ FORMAT = log_format(
     "[ml-blue-5001] [] 10.244.1.5:5001 59 2.350 200 4f0c",
     taken="time, method, path, status, user agent, request_time; upstream_response_time as service time",
     left="address, user, sizes, referer, upstream, request id",
-    own=_is_its_own,
 )

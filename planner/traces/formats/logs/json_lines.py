@@ -16,12 +16,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from planner.traces.formats.format import Format
-from planner.traces.formats.logs.lines import NOT_SAID, Entry, LogForm, Parse, log_format, no_other
+from planner.traces.formats.logs.lines import NOT_SAID, Entry, LogForm, Parse, log_format
 from planner.traces.formats.logs.stamps import (
+    NOTHING,
     Moment,
     clf_moment,
     epoch_moment,
@@ -29,7 +30,7 @@ from planner.traces.formats.logs.stamps import (
     last_of_list,
     path_of,
     request_line,
-    seconds,
+    seconds_with_unit,
 )
 from planner.traces.records import Stamps
 
@@ -71,6 +72,24 @@ def _moment(held: Mapping[str, Any], names: tuple[str, ...]) -> Moment | None:
         return None
 
 
+class _Times:
+    """The times of one line, and the text of the last of them that is none."""
+
+    def __init__(self, held: Mapping[str, Any]) -> None:
+        self._held = held
+        self.unread = b""
+
+    def of(self, name: str, unit: float = 1.0, *, needs_decimals: bool = False) -> float:
+        """In seconds, of a number of `unit` seconds or of a text with its own unit; of a list, the last."""
+        text = _text(self._held.get(name))
+        last = last_of_list(text)
+        is_read = not (needs_decimals and last.isdigit())
+        taken = seconds_with_unit(last, unit) if is_read else NOT_SAID
+        if math.isnan(taken) and last not in NOTHING:
+            self.unread = f"{name}=".encode() + text
+        return taken
+
+
 def _status(text: bytes) -> bytes:
     return text if len(text) == 3 and text.isdigit() else b""
 
@@ -80,12 +99,14 @@ def _of_envoy(line: bytes) -> Entry | None:
     moment = _moment(held, ("start_time",)) if held else None
     if held is None or moment is None:
         return None
-    upstream_s = seconds(_first(held, ("upstream_service_time", "x_envoy_upstream_service_time")), 1e-3)
+    times = _Times(held)
+    upstream_s = times.of("upstream_service_time", 1e-3)
+    if math.isnan(upstream_s):
+        upstream_s = times.of("x_envoy_upstream_service_time", 1e-3)
     path = _first(held, ("x_envoy_original_path", "path"))
-    status, duration_s = _status(_first(held, ("response_code", "status"))), seconds(_text(held.get("duration")), 1e-3)
-    return Entry(
-        *moment, _first(held, ("method",)), path_of(path), status, _first(held, _AGENTS), duration_s, upstream_s
-    )
+    status, duration_s = _status(_first(held, ("response_code", "status"))), times.of("duration", 1e-3)
+    method, agent = _first(held, ("method",)), _first(held, _AGENTS)
+    return Entry(*moment, method, path_of(path), status, agent, duration_s, upstream_s, times.unread)
 
 
 def _of_traefik(line: bytes) -> Entry | None:
@@ -93,14 +114,16 @@ def _of_traefik(line: bytes) -> Entry | None:
     moment = _moment(held, ("StartUTC", "StartLocal")) if held else None
     if held is None or moment is None:
         return None
+    times = _Times(held)
     return Entry(
         *moment,
         _text(held.get("RequestMethod")),
         path_of(_text(held.get("RequestPath"))),
         _status(_text(held.get("DownstreamStatus"))),
         _text(held.get("request_User-Agent")),
-        seconds(_text(held.get("Duration")), 1e-9),
-        seconds(_text(held.get("OriginDuration")), 1e-9) or NOT_SAID,
+        times.of("Duration", 1e-9),
+        times.of("OriginDuration", 1e-9) or NOT_SAID,
+        times.unread,
     )
 
 
@@ -114,13 +137,15 @@ def _of_caddy(line: bytes) -> Entry | None:
         return None
     headers = request.get("headers")
     agents = headers.get("User-Agent") if isinstance(headers, dict) else None
+    times = _Times(held)
     return Entry(
         *moment,
         _text(request.get("method")),
         path_of(_text(request.get("uri"))),
         _status(_text(held.get("status"))),
         _text(agents[0]) if isinstance(agents, list) and agents else b"",
-        seconds(_text(held.get("duration"))),
+        times.of("duration"),
+        unread=times.unread,
     )
 
 
@@ -133,18 +158,30 @@ def _of_nginx(line: bytes) -> Entry | None:
     method, path = method or _first(held, _METHODS), path or path_of(_first(held, _PATHS))
     if not (method or path):
         return None
-    upstream_s = seconds(last_of_list(_text(held.get("upstream_response_time"))))
-    duration_s = seconds(_text(held.get("request_time")))
-    if math.isnan(duration_s) and b"." in (taken := _text(held.get("duration"))):
-        duration_s = seconds(taken)
+    times = _Times(held)
+    upstream_s, duration_s = times.of("upstream_response_time"), times.of("request_time")
+    if math.isnan(duration_s):
+        duration_s = times.of("duration", needs_decimals=True)
     if math.isnan(duration_s):
         duration_s = upstream_s
-    return Entry(*moment, method, path, _status(_first(held, _STATUSES)), _first(held, _AGENTS), duration_s, upstream_s)
+    status, agent = _status(_first(held, _STATUSES)), _first(held, _AGENTS)
+    return Entry(*moment, method, path, status, agent, duration_s, upstream_s, times.unread)
 
 
-def _of_caddy_itself(line: bytes) -> bool:
-    """Caddy's other messages have the same form: `"logger":"tls"`."""
-    return b'"logger":"' in line and b'"logger":"http.log.access' not in line
+_MESSAGES = ("msg", "message")
+_LEVELS = ("level", "severity", "lvl")
+_OF_REQUESTS = ("status", "response_code", "DownstreamStatus", "RequestMethod", "request_method", "request_uri")
+
+
+def _is_servers_own(line: bytes) -> bool:
+    """A message with its level, and nothing of a request: `{"level":"info","ts":1795341600.1,"msg":"server running"}`.
+
+    Caddy's messages of a request that failed hold that request, under another logger than `http.log.access`.
+    """
+    held = _object(line)
+    if held is None or not any(name in held for name in _MESSAGES) or not any(name in held for name in _LEVELS):
+        return False
+    return not any(name in held for name in _OF_REQUESTS)
 
 
 def _format(
@@ -155,9 +192,15 @@ def _format(
     stamps: Stamps,
     taken: str,
     service_time_of: str,
-    is_other: Callable[[bytes], bool] = no_other,
 ) -> Format:
-    form = LogForm(name=title, parse=parse, stamps=stamps, is_other=is_other, service_time_of=service_time_of)
+    form = LogForm(
+        name=title,
+        parse=parse,
+        stamps=stamps,
+        is_servers_own=_is_servers_own,
+        service_time_of=service_time_of,
+        ends_itself=True,
+    )
     taken = f"time, method, path, status, user agent, {taken}"
     return log_format(form, name=name, title=title, sample=sample, taken=taken, left="other keys")
 
@@ -181,7 +224,6 @@ CADDY = _format(
     Stamps.END,
     "duration",
     "the duration of the whole request",
-    _of_caddy_itself,
 )
 TRAEFIK = _format(
     "traefik_json",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 import itertools
 import math
 import re
 from array import array
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -33,9 +35,15 @@ NOT_SAID = math.nan
 _AT_ONCE = 8192
 """Lines."""
 
+_COMPARED = 256
+"""Requests before the last line, whose form it must have to be whole where it does not end."""
+
 
 class Entry(NamedTuple):
-    """One line. stamp_s: seconds since 2020 (UTC); an empty text: the line does not say."""
+    """One line. stamp_s: seconds since 2020 (UTC); an empty text: the line does not say.
+
+    unread: what stands in the place of a time and is none.
+    """
 
     stamp_s: float
     utc_offset_s: float
@@ -46,6 +54,7 @@ class Entry(NamedTuple):
     agent: bytes = b""
     duration_s: float = NOT_SAID
     service_time_s: float = NOT_SAID
+    unread: bytes = b""
 
 
 new_entry: Callable[[type[Entry], tuple[object, ...]], Entry] = tuple.__new__
@@ -64,14 +73,21 @@ class LogForm:
     """How the lines of one format are read.
 
     name: in words, for messages. parse: a line, or None for no request. is_other: whether a line that is no request
-    belongs in such a log all the same. service_time_of: where the service times come from, if they may hold waiting.
+    belongs in such a log all the same; is_servers_own: whether a server wrote it of itself, which is counted and said.
+    service_time_of: where the service times come from, if they may hold waiting;
+    duration_of: the same where no line states one, so that the durations stand for them. own: what the format's own
+    lines alone pass, where `parse` takes others too. ends_itself: a line that is cut is never taken for a request.
     """
 
     name: str
     parse: Parse
     stamps: Stamps | None
     is_other: Callable[[bytes], bool] = no_other
+    is_servers_own: Callable[[bytes], bool] = no_other
     service_time_of: str = ""
+    duration_of: str = ""
+    own: Parse | None = None
+    ends_itself: bool = False
 
 
 def holds(sample: Sample, parse: Parse) -> bool:
@@ -86,6 +102,7 @@ def read_lines(path: Path, form: LogForm) -> Requests:
     with reading(path, str(path)), opened(path) as file:
         readline = partial(file.readline, LONGEST_LINE + 1)
         first = list(itertools.islice(iter(readline, b""), 8))
+        first[:1] = [line.removeprefix(codecs.BOM_UTF8) for line in first[:1]]
         lines: Iterable[bytes] = itertools.chain(first, iter(readline, b""))
         if (strip := unwrapping(first)) is not None:
             lines = map(strip, lines)
@@ -95,10 +112,8 @@ def read_lines(path: Path, form: LogForm) -> Requests:
     return reader.requests()
 
 
-def log_format(
-    form: LogForm, *, name: str, title: str, sample: str, taken: str, left: str, own: Parse | None = None
-) -> Format:
-    """The format of the logs that `form` reads; own: what its own lines alone pass, where `form` takes others too."""
+def log_format(form: LogForm, *, name: str, title: str, sample: str, taken: str, left: str) -> Format:
+    """The format of the logs that `form` reads."""
     return Format(
         name=name,
         title=title,
@@ -106,7 +121,7 @@ def log_format(
         taken=taken,
         left=left,
         stamps=form.stamps,
-        recognises=partial(holds, parse=own or form.parse),
+        recognises=partial(holds, parse=form.own or form.parse),
         read=partial(_read, form),
     )
 
@@ -121,6 +136,11 @@ _OF_SERVERS = re.compile(
     rb"|\[[A-Z][a-z]{2} [A-Z][a-z]{2} \d\d \d\d:\d\d:\d\d\.\d+ \d{4}\] \[[\w:]+\]"  # Apache's error log
     rb"|\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [-+]\d{4}\] \[\d+\] \[[A-Z]+\]"  # gunicorn's error log
     rb"|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [A-Z] \[\d+\] [\w.]+ - "  # the scoring server of Azure ML
+    rb"|\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+\]\[\d+\]\[[a-z]+\]"  # Envoy
+    rb"|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z\t(?:debug|info|warn|error|fatal)\t"  # istio-proxy
+    rb"|\d{4}/\d\d/\d\d \d\d:\d\d:\d\d(?:\.\d+)?\t[A-Z]+\t"  # Caddy
+    rb'|time="[^"]{10,40}" level=[a-z]+ '  # Traefik 2
+    rb"|\d{4}-\d\d-\d\dT\S{8,24} (?:DBG|INF|WRN|ERR|FTL) "  # Traefik 3
     rb"|-+\s*$|#"
 )
 """Lines that servers write between those of their requests."""
@@ -163,6 +183,8 @@ class _Reader:
         self.durations_s, self.service_times_s = array("d"), array("d")
         self.methods, self.paths, self.statuses, self.agents = (_Interned() for _ in range(4))
         self.has_fractions = False
+        self.recent: deque[bytes] = deque(maxlen=_COMPARED)
+        self.unread, self.first_unread = 0, (0, b"")
         self.number = self.foreign = self.unexpected = 0
         self.first_foreign = self.first_unexpected = self.last_unexpected = (0, b"")
 
@@ -176,17 +198,21 @@ class _Reader:
         number = before
         for number, line in enumerate(lines, before + 1):
             entry = parse(line) if len(line) <= LONGEST_LINE else None
-            if entry is None:
+            if entry is None or (line[-1:] != b"\n" and self._is_cut(line)):
                 self._leave(number, line)
-            else:
-                entries.append(entry)
+                continue
+            entries.append(entry)
+            self.recent.append(line)
+            if entry.unread:
+                self.first_unread = self.first_unread if self.unread else (number, entry.unread)
+                self.unread += 1
         self.number = number
         if entries:
             self._add(entries)
         return self.number > before
 
     def _add(self, entries: list[Entry]) -> None:
-        stamps_s, offsets_s, fractions, methods, paths, statuses, agents, durations_s, services_s = zip(
+        stamps_s, offsets_s, fractions, methods, paths, statuses, agents, durations_s, services_s, _ = zip(
             *entries, strict=True
         )
         self.stamps_s.extend(stamps_s)
@@ -199,13 +225,22 @@ class _Reader:
         self.statuses.extend(statuses)
         self.agents.extend(agents)
 
+    def _is_cut(self, line: bytes) -> bool:
+        """Of a line without an end, which only the last one of a file can be."""
+        own = self.form.own
+        if self.form.ends_itself or not self.recent:
+            return False
+        if own is not None and any(map(own, self.recent)):
+            return not own(line)
+        return is_less(line, self.recent)
+
     def _leave(self, number: int, line: bytes) -> None:
         if not line.strip() or self.form.is_other(line):
             return
         here = (number, line)
         self.first_foreign = self.first_foreign if self.foreign else here
         self.foreign += 1
-        if not _OF_SERVERS.match(line):
+        if not (_OF_SERVERS.match(line) or self.form.is_servers_own(line)):
             self.first_unexpected = self.first_unexpected if self.unexpected else here
             self.last_unexpected = here
             self.unexpected += 1
@@ -233,13 +268,41 @@ class _Reader:
             stamps=self.form.stamps,
             duration_s=_said(self.durations_s),
             service_time_s=_said(self.service_times_s),
-            service_time_of=self.form.service_time_of,
+            service_time_of=self._service_time_of(),
             method=self.methods.categories(),
             path=self.paths.categories(),
             status=self.statuses.categories(),
             agent=self.agents.categories(),
             skipped=left if self.foreign else None,
+            notes=self._notes(),
         )
+
+    def _service_time_of(self) -> str:
+        is_stated = not np.isnan(np.array(self.service_times_s)).all()
+        return self.form.service_time_of if is_stated else self.form.duration_of or self.form.service_time_of
+
+    def _notes(self) -> tuple[str, ...]:
+        if not self.unread:
+            return ()
+        number, text = self.first_unread
+        many = f"{self.unread:,} of {len(self.stamps_s):,} requests have a time that is not read"
+        return (f"{many}, the first is in line {number} ({line_text(text)}); seconds, ms, us and ns are read",)
+
+
+_PIECE = re.compile(rb'"[^"]*"|\[[^\]]*\]|\{[^}]*\}|[^\s"]+')
+_LAST_DECIMALS = re.compile(rb"\.(\d+)[a-z]*\s*$")
+
+
+def is_less(line: bytes, others: Iterable[bytes]) -> bool:
+    """Whether a line has an open quote, fewer pieces or fewer decimals at its end than every one of some others."""
+    return any(
+        part < min(parts) for part, parts in zip(_extent(line), zip(*map(_extent, others), strict=True), strict=True)
+    )
+
+
+def _extent(line: bytes) -> tuple[bool, int, int]:
+    decimals = _LAST_DECIMALS.search(line[-40:])
+    return line.count(b'"') % 2 == 0, len(_PIECE.findall(line)), len(decimals[1]) if decimals else 0
 
 
 def _said(values: array[float]) -> FloatArray | None:

@@ -22,6 +22,11 @@ _ISO = re.compile(
 )
 _NUMBER = re.compile(rb"\d{1,12}(?:\.\d{1,12})?(?:[eE][-+]?\d{1,2})?")
 _EPOCH_S = REFERENCE.timestamp()
+_UNITS_S = {b"s": 1.0, b"ms": 1e-3, b"us": 1e-6, "\u00b5s".encode(): 1e-6, "\u03bcs".encode(): 1e-6, b"ns": 1e-9}
+_WITH_UNIT = re.compile(rb"([0-9.eE+-]*[0-9.]) ?([^0-9.\s]*)")
+_NEXT = re.compile(rb", +| *: *|,(?=-|\d+\.)")
+NOTHING = (b"", b"-")
+"""What stands where a request took no time that a server knows."""
 
 
 def clf_moment(stamp: bytes) -> Moment | None:
@@ -84,9 +89,24 @@ def seconds(text: bytes, unit: float = 1.0) -> float:
     return taken if taken <= LONGEST_S else math.nan
 
 
+def seconds_with_unit(text: bytes, unit: float = 1.0) -> float:
+    """Of `0.25`, in units of `unit` seconds, and of `250ms` or `250 us`.
+
+    NaN for another unit, for `0,25` and where `seconds` says NaN.
+    """
+    if _NUMBER.fullmatch(text):
+        return seconds(text, unit)
+    found = _WITH_UNIT.fullmatch(text)
+    own = None if found is None else _UNITS_S.get(found[2]) if found[2] else unit
+    return math.nan if found is None or own is None else seconds(found[1], own)
+
+
 def last_of_list(text: bytes) -> bytes:
-    """nginx lists a value for each upstream that was tried (`0.001, 0.200`, `-, 0.2`, `0.1 : 0.2`): the last one's."""
-    return text.replace(b":", b",").rpartition(b",")[2].strip()
+    """nginx lists a value for each upstream that was tried (`0.001, 0.200`, `-, 0.2`, `0.1 : 0.2`): the last one's.
+
+    The comma of `0,250` separates nothing.
+    """
+    return _NEXT.split(text)[-1].strip() if b"," in text or b":" in text else text.strip()
 
 
 @lru_cache(maxsize=4096)

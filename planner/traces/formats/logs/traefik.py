@@ -18,9 +18,9 @@ from planner.traces.records import Stamps
 _REST = re.compile(rb' (?:\d+|-) (?:"[^"]*"|-) (?:"[^"]*"|-) (\d+)ms\s*')
 
 
-def _durations(rest: bytes) -> tuple[float, float]:
+def _durations(rest: bytes) -> common_log.Times:
     found = _REST.fullmatch(rest)
-    return (seconds(found[1], 1e-3) if found else NOT_SAID), NOT_SAID
+    return (seconds(found[1], 1e-3) if found else NOT_SAID), NOT_SAID, b""
 
 
 def parse(line: bytes) -> Entry | None:
@@ -33,7 +33,11 @@ def _is_its_own(line: bytes) -> Entry | None:
 
 
 _FORM = LogForm(
-    name="log format of Traefik", parse=parse, stamps=Stamps.START, service_time_of="the duration of the whole request"
+    name="log format of Traefik",
+    parse=parse,
+    stamps=Stamps.START,
+    service_time_of="the duration of the whole request",
+    own=_is_its_own,
 )
 
 FORMAT = log_format(
@@ -44,5 +48,4 @@ FORMAT = log_format(
     '"http://10.0.0.5:5001" 123ms',
     taken="time, method, path, status, user agent, duration",
     left="address, user, size, referer, router, server",
-    own=_is_its_own,
 )

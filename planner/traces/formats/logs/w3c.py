@@ -38,8 +38,8 @@ class _Reader:
         self.date = b""
 
     def parse(self, line: bytes) -> Entry | None:
-        if line.startswith((b"#", b"\xef\xbb\xbf#")):
-            self._directive(line.removeprefix(b"\xef\xbb\xbf"))
+        if line.startswith(b"#"):
+            self._directive(line)
             return None
         line = line.rstrip(b"\r\n")
         cells = line.split(b"\t") if b"\t" in line else line.split(b" ")
@@ -70,7 +70,7 @@ class _Reader:
 
 
 def _is_directive(line: bytes) -> bool:
-    return line.startswith((b"#", b"\xef\xbb\xbf#"))
+    return line.startswith(b"#")
 
 
 def _recognises(sample: Sample) -> bool:
@@ -85,6 +85,7 @@ def _read(path: Path, options: ReadOptions) -> Recorded:
         stamps=Stamps.END,
         is_other=_is_directive,
         service_time_of="time-taken",
+        ends_itself=True,
     )
     return read_lines(path, form)
 
