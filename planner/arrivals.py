@@ -180,11 +180,15 @@ class MarkovModulatedPoisson:
 class Places:
     """Between which times each request of a trace may have come, where only its bin is known.
 
-    low_s, high_s: shape (n,), low_s <= high_s, both in [0, duration].
+    low_s, high_s: shape (n,), low_s <= high_s, both in [0, end_s]. draw, shift_s: where there are copies, which draw
+    places each request (a copy has that of its original) and by how much a copy is jittered from there, shape (n,).
     """
 
     low_s: FloatArray
     high_s: FloatArray
+    end_s: float
+    draw: IntArray | None = None
+    shift_s: FloatArray | None = None
 
     def drawn(self, seed: int, replicate: int) -> FloatArray:
         """A time for each request, uniform between its bounds, shape (n,)."""
@@ -194,8 +198,17 @@ class Places:
             block_generator(seed, replicate, Stream.TRACE, block).random(min(LARGEST_BLOCK, n - start))
             for block, start in enumerate(starts)
         ]
-        times_s = self.low_s + np.concatenate([np.empty(0), *draws]) * (self.high_s - self.low_s)
-        return np.maximum(self.low_s, np.minimum(times_s, np.nextafter(self.high_s, -np.inf)))
+        place = np.concatenate([np.empty(0), *draws])
+        times_s = self.low_s + (place if self.draw is None else place[self.draw]) * (self.high_s - self.low_s)
+        times_s = np.maximum(self.low_s, np.minimum(times_s, np.nextafter(self.high_s, -np.inf)))
+        return times_s if self.shift_s is None else reflected(times_s + self.shift_s, self.end_s)
+
+
+def reflected(times_s: FloatArray, end_s: float) -> FloatArray:
+    """Times that left [0, end) turned back at its edges, so that jitter changes no count."""
+    inside = np.abs(times_s)
+    inside = np.where(inside >= end_s, 2 * end_s - inside, inside)
+    return np.clip(inside, 0.0, np.nextafter(end_s, 0.0) if end_s > 0 else 0.0)
 
 
 @dataclass(frozen=True)
@@ -206,7 +219,8 @@ class Recorded:
     their second for times_s, start_of_second_s holds the other extreme: the same requests, each at the start of its
     second. payload: a text for each request, shape (n,). made: one sentence, where the times come from and how they
     were made. file_sha256: of the trace's bytes. places: every further replicate draws its times from them; None: every
-    replicate has times_s. is_scaled: the scenario's seed has thinned or copied the requests, once for all replicates.
+    replicate has times_s. by_seed: what of the requests the seed chose once for all replicates ("each kept with
+    probability 0.5 by seed 7"); empty if nothing.
     """
 
     times_s: FloatArray
@@ -216,7 +230,7 @@ class Recorded:
     made: str = ""
     file_sha256: str = ""
     places: Places | None = None
-    is_scaled: bool = False
+    by_seed: str = ""
 
     def __post_init__(self) -> None:
         if self.payload is not None and len(self.payload) != len(self.times_s):

@@ -179,7 +179,8 @@ def _start_of_second(scenario: Scenario) -> Scenario | None:
     arrivals = scenario.arrivals
     if not isinstance(arrivals, Recorded) or arrivals.start_of_second_s is None:
         return None
-    return dataclasses.replace(scenario, arrivals=Recorded(arrivals.start_of_second_s, arrivals.source))
+    stamps = Recorded(arrivals.start_of_second_s, arrivals.source, by_seed=arrivals.by_seed)
+    return dataclasses.replace(scenario, arrivals=stamps)
 
 
 def _stamps(scenario: Scenario) -> dict[Value, Scenario]:

@@ -115,5 +115,5 @@ def _word(kept: bool, broken: bool) -> VerdictWord:
 
 def _says(name: str, estimate: Estimate, promised: str, form: Callable[[float], str]) -> str:
     value, low, high = (form(x) for x in (estimate.value, estimate.low, estimate.high))
-    known = "the same in every run" if estimate.exact else f"{low} to {high}"
+    known = "the same in every run of this seed" if estimate.exact else f"{low} to {high}"
     return f"{name} {value} ({known}), {promised}"

@@ -11,7 +11,7 @@ Cells = tuple[str, str, str]
 def cells(estimate: dict[str, Any], form: Callable[[float], str]) -> Cells:
     value, low, high = (form(estimate[key]) for key in ("value", "low", "high"))
     if estimate.get("exact"):
-        return value, "exact", "the same in every run"
+        return value, "exact", "the same in every run of this seed"
     if estimate["resolved"]:
         return value, f"{low} to {high}", ""
     if estimate["value"] == 0:

@@ -73,7 +73,7 @@ def interval(low: str, high: str) -> str:
 def estimate(document: Mapping[str, Any], form: Any) -> tuple[str, str]:
     """Value and interval of an estimate in JSON; an unresolved one has only an upper bound."""
     if document.get("exact"):
-        return form(document["value"]), "exact: the same in every run"
+        return form(document["value"]), "exact: the same in every run of this seed"
     if not document["resolved"]:
         return form(document["value"]), f"at most {form(document['high'])}: too few runs saw one"
     return form(document["value"]), interval(form(document["low"]), form(document["high"]))

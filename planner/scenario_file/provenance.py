@@ -21,14 +21,25 @@ def made(whole: Trace, played: Trace, from_s: float, end_s: float, chosen: Any, 
     parts = [f"{len(played):,} requests{of} of {whole.source} {where} for {length_s:.9g} s"]
     parts += ["each at its stamp less its duration"] if whole.lead_s is not None else []
     parts += [text for text in (_spreading(whole, played, chosen, seed),) if text]
-    if chosen.rate_scale < 1:
-        parts.append(f"each kept with probability {chosen.rate_scale:g} by seed {seed}")
-    elif chosen.rate_scale > 1:
-        how = f"jittered by at most {JITTER_S:g} s" if whole.counts is None else "spread as the others"
-        parts.append(f"{chosen.rate_scale:g} times as many by copies {how} by seed {seed}")
+    parts += [text for text in (_scaling(whole, chosen, seed),) if text]
     if chosen.time_scale != 1:
         parts.append(f"played in {chosen.time_scale:g} times the time")
     return ", ".join(parts)
+
+
+def _scaling(whole: Trace, chosen: Any, seed: int) -> str:
+    if chosen.rate_scale < 1:
+        return f"each kept with probability {chosen.rate_scale:g} by seed {seed}"
+    if chosen.rate_scale > 1:
+        how = f"jittered by at most {JITTER_S:g} s" if whole.counts is None else "spread as the others"
+        return f"{chosen.rate_scale:g} times as many by copies {how} by seed {seed}"
+    return ""
+
+
+def by_seed(whole: Trace, chosen: Any, seed: int) -> str:
+    """What of the requests the seed chooses, the same in every run: another seed has others. Empty if nothing."""
+    is_choice_free = whole.counts is not None and chosen.rate_scale >= 1 and float(chosen.rate_scale).is_integer()
+    return "" if is_choice_free else _scaling(whole, chosen, seed)
 
 
 def spreading_warning(whole: Trace, played: Trace, chosen: Any) -> str | None:
@@ -36,12 +47,24 @@ def spreading_warning(whole: Trace, played: Trace, chosen: Any) -> str | None:
     if whole.counts is not None:
         found = " (the smallest distance of two stamps; `bin` sets it)" if whole.is_derived else ""
         how = "at regular distances" if chosen.spread == "even" else "uniformly"
-        return f"{chosen.file} has counts per {whole.bin_s:g} s{found}, played spread {how} inside their bin"
+        spread = f"played spread {how} inside their bin{_anew(played)}"
+        return f"{chosen.file} has counts per {whole.bin_s:g} s{found}, {spread}"
     if not whole.has_cut_stamps:
         return None
     how = "spread inside their second" if played.spread else "all at the start of their second"
     even = " at regular distances" if played.spread and chosen.spread == "even" else ""
-    return f"{chosen.file} has stamps of whole seconds, played {how}{even}"
+    return f"{chosen.file} has stamps of whole seconds, played {how}{even}{_anew(played)}"
+
+
+def choice_warning(whole: Trace, chosen: Any, seed: int) -> str | None:
+    """What is to be said of requests that the seed chooses once for all runs."""
+    if not (choice := by_seed(whole, chosen, seed)):
+        return None
+    return f"{chosen.file}: {choice}, the same in every run: no interval holds what another seed would choose"
+
+
+def _anew(played: Trace) -> str:
+    return "" if played.low_s is None else ", anew in each run"
 
 
 def service_warnings(played: Trace, chosen: Any, duration_s: float, service_time: ServiceTime) -> tuple[str, ...]:

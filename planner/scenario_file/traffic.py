@@ -16,7 +16,15 @@ from planner.model import FloatArray
 from planner.rates import RateProfile
 from planner.scenario_file import schema
 from planner.scenario_file.problems import Problems, dotted
-from planner.scenario_file.provenance import made, noted, rates_made, rates_warning, spreading_warning
+from planner.scenario_file.provenance import (
+    by_seed,
+    choice_warning,
+    made,
+    noted,
+    rates_made,
+    rates_warning,
+    spreading_warning,
+)
 from planner.scenario_file.trace_form import GammaArrivals
 from planner.traces.choosing import Wanted
 from planner.traces.playing import Trace, play
@@ -161,9 +169,9 @@ def _recorded(form: Any, chosen: Any, problems: Problems, folder: Path) -> Traff
         made=made(whole, trace, from_s, end_s, chosen, form.seed),
         file_sha256=trace.sha256,
         places=_places(trace, end_s),
-        is_scaled=chosen.rate_scale != 1,
+        by_seed=by_seed(whole, chosen, form.seed),
     )
-    said = (*noted(whole, chosen), spreading_warning(whole, trace, chosen))
+    said = (*noted(whole, chosen), spreading_warning(whole, trace, chosen), choice_warning(whole, chosen, form.seed))
     warnings = tuple(f"{problems.source}: {warning}" for warning in said if warning is not None)
     return Traffic(end_s, arrivals, trace, is_trace=True, warnings=warnings)
 
@@ -206,7 +214,13 @@ def _places(trace: Trace, end_s: float) -> Places | None:
     if trace.low_s is None or trace.high_s is None:
         return None
     last_s = np.nextafter(end_s, 0.0)
-    return Places(low_s=np.minimum(trace.low_s, last_s), high_s=np.minimum(trace.high_s, end_s))
+    return Places(
+        low_s=np.minimum(trace.low_s, last_s),
+        high_s=np.minimum(trace.high_s, end_s),
+        end_s=end_s,
+        draw=trace.draw,
+        shift_s=trace.shift_s,
+    )
 
 
 def _natural_end_s(whole: Trace, trace: Trace, from_s: float, chosen: Any) -> float:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from planner.arrivals import reflected
 from planner.clock import Clock
 from planner.draws import LARGEST_BLOCK, Stream, block_generator
 from planner.errors import InputError
@@ -55,6 +56,9 @@ class Trace:
     low_s: FloatArray | None = None
     high_s: FloatArray | None = None
     """Between which times a spread request may have come; None where no draw has placed it."""
+    draw: IntArray | None = None
+    shift_s: FloatArray | None = None
+    """Where copies were jittered: which draw places each request, that of its original, and the jitter from there."""
 
     def __len__(self) -> int:
         return len(self.times_s)
@@ -73,7 +77,7 @@ class Trace:
 
 _COLUMNS = (
     *("times_s", "lead_s", "service_time_s", "context_tokens", "generated_tokens", "payload", "counts"),
-    *("low_s", "high_s"),
+    *("low_s", "high_s", "draw", "shift_s"),
 )
 
 
@@ -205,31 +209,22 @@ def _scaled(played: Trace, row: IntArray, rate_scale: float, seed: int, length_s
     if not copies.any():
         return played
     end_s = float(played.times_s[-1]) if length_s is None else length_s
-    index, times = [np.arange(len(row))], [played.times_s]
+    index, times, shift = [np.arange(len(row))], [played.times_s], [np.zeros(len(row))]
     for n in range(int(copies.max())):
         chosen = np.flatnonzero(copies > n)
         jitter = JITTER_S * (2 * _uniforms(seed, _Purpose.JITTER + n, row[chosen]) - 1)
         index.append(chosen)
-        times.append(_reflected(played.times_s[chosen] + jitter, end_s))
-    scaled = replace(played.rows(np.concatenate(index)), times_s=np.concatenate(times))
-    if scaled.low_s is None or scaled.high_s is None:
-        return scaled
-    is_copy = np.arange(len(scaled)) >= len(row)  # a copy stays where the jitter has put it
-    low_s, high_s = (np.where(is_copy, scaled.times_s, bound) for bound in (scaled.low_s, scaled.high_s))
-    return replace(scaled, low_s=low_s, high_s=high_s)
+        times.append(reflected(played.times_s[chosen] + jitter, end_s))
+        shift.append(jitter)
+    order = np.concatenate(index)
+    scaled = replace(played.rows(order), times_s=np.concatenate(times))
+    return scaled if scaled.low_s is None else replace(scaled, draw=order, shift_s=np.concatenate(shift))
 
 
 def _copies(row: IntArray, rate_scale: float, seed: int) -> IntArray:
     """How many copies each row gets beside itself."""
     whole = math.floor(rate_scale)
     return np.asarray(whole - 1 + (_uniforms(seed, _Purpose.COPY, row) < rate_scale - whole), dtype=np.int64)
-
-
-def _reflected(times_s: FloatArray, end_s: float) -> FloatArray:
-    """Times that left [0, end) turned back at its edges, so that jitter changes no count."""
-    inside = np.abs(times_s)
-    inside = np.where(inside >= end_s, 2 * end_s - inside, inside)
-    return np.clip(inside, 0.0, np.nextafter(end_s, 0.0) if end_s > 0 else 0.0)
 
 
 def _uniforms(seed: int, purpose: int, row: IntArray) -> FloatArray:

@@ -15,7 +15,7 @@ from loadtest.runfolder import RunFolder
 from loadtest.schedule import build_schedule
 from loadtest.validate.comparison import ERROR_RATE, compare
 from loadtest.validate.observed import mean_in_bins, observe
-from loadtest.validate.prediction import FEWEST_REPLICATES, predict
+from loadtest.validate.prediction import FEWEST_REPLICATES, predict, simulated
 from loadtest.validate.verdict import Validation, kept, validate
 from planner.errors import InputError
 from planner.executors import executor_for
@@ -24,6 +24,7 @@ from planner.records import write_replicas, write_requests
 from planner.scenario import Scenario
 from planner.scenario_file import load
 from planner.service import Deterministic, Scaled
+from planner.workload import arrival_times
 from tests.loadtest.simulated_run import write_run
 
 
@@ -303,3 +304,20 @@ def test_failures_that_no_model_knows_break_the_promise_of_a_run(
     shown = capsys.readouterr().out
     assert f", {failures} failed in other ways" in shown
     assert ("The SLO is broken in this run, by failures that the simulation does not predict:" in shown) is is_broken
+
+
+def test_a_run_of_counts_is_predicted_with_the_places_that_were_sent(tmp_path: Path) -> None:
+    """Replicates draw other places inside the bins; a run had those of replicate 0, and so has its prediction."""
+    (tmp_path / "c.csv").write_text("time_s,requests\n" + "".join(f"{10 * i},{9 + i % 7}\n" for i in range(6)))
+    (tmp_path / "s.yaml").write_text(
+        "traffic: {arrivals: {trace: {file: c.csv}}}\nservice_time: 1.6s\n"
+        "deployment: {autoscaler: fixed, num_replicas: 2}\n"
+    )
+    scenario = load(tmp_path / "s.yaml")
+    planned = build_schedule(scenario).scheduled_s
+    assert np.abs(planned - arrival_times(scenario, 0)).max() < 1e-8
+    assert np.abs(planned - arrival_times(scenario, 3)).max() > 1.0
+    seen = observe(write_run(tmp_path / "run", scenario), scenario)
+    log = simulated(scenario, seen, 3, with_log=True)[0].requests
+    assert log is not None
+    assert np.abs(log.sent_s - planned).max() < 0.1

@@ -7,8 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from planner.cli.planning import Wanted, make_plan
+from planner.cli.simulation import simulate as simulated
 from planner.measures import fraction
 from planner.model import FloatArray
+from planner.plan.space import Ranges
 from planner.sameness import sameness
 from planner.scenario import Scenario
 from planner.scenario_file import load
@@ -67,8 +70,51 @@ def test_what_no_draw_has_placed_is_the_same_in_every_replicate(tmp_path: Path) 
     even = scenario(tmp_path, COUNTS, ", spread: even")
     assert not even.arrivals.is_random
     assert arrival_times(even, 0).tolist() == arrival_times(even, 7).tolist()
-    thinned = scenario(tmp_path, COUNTS, ", spread: even, rate_scale: 0.5", seed=9)
-    assert "thinned or copied by seed 9" in sameness(thinned)
+
+
+@pytest.mark.parametrize(
+    ("slice_", "choice"),
+    [
+        (", spread: even", ""),
+        (", spread: even, rate_scale: 2", ""),
+        (", spread: even, rate_scale: 0.5", "each kept with probability 0.5 by seed 9"),
+    ],
+)
+def test_exact_numbers_say_what_the_seed_has_chosen(tmp_path: Path, slice_: str, choice: str) -> None:
+    of = scenario(tmp_path, COUNTS, slice_, seed=9)
+    said = simulated(of, 20, cores=1)
+    assert (said["replications"], said["fraction_503"]["exact"]) == (1, True)
+    assert said["same_in_every_run"] == sameness(of)
+    assert ("exact for this seed's choice of requests" in sameness(of)) == bool(choice)
+    assert choice in sameness(of)
+    assert any("no interval holds" in warning for warning in of.warnings) == bool(choice)
+
+
+def test_neither_simulate_nor_plan_calls_drawn_places_exact(tmp_path: Path) -> None:
+    of = scenario(tmp_path, COUNTS)
+    said = simulated(of, 20, cores=1)
+    assert (said["replications"], said["same_in_every_run"]) == (20, None)
+    assert "exact" not in said["fraction_503"]
+    assert said["fraction_503"]["low"] < said["fraction_503"]["high"]
+    planned = make_plan(of, Wanted(ranges=Ranges(max_replicas=(3, 4, 5)), exhaustive_runs=30, cores=1))
+    assert planned["same_in_every_run"] is None
+    assert all(row["replications"] > 1 and "exact" not in row["fraction_503"] for row in planned["frontier"])
+    assert any("anew in each run" in warning for warning in of.warnings)
+
+
+def test_a_copy_moves_with_its_original_and_keeps_its_jitter(tmp_path: Path) -> None:
+    """Service times that are all different tell the pairs apart."""
+    rows = "".join(f"{10 * (1 + i // 2)},{1 + i / 100}\n" for i in range(12))
+    of = scenario(tmp_path, "time_s,service_time_s\n" + rows, ", rate_scale: 2, from: 5s, for: 70s", "trace", 3)
+    jitters = []
+    for replicate in (0, 1, 2, 3):
+        times_s = arrival_times(of, replicate)
+        order = np.lexsort((times_s, service_times(of, replicate, len(times_s))))
+        pairs_s = times_s[order].reshape(10, 2)
+        assert (np.diff(pairs_s)[:, 0] <= 1.0).all()
+        jitters.append(np.diff(pairs_s)[:, 0])
+    assert all(np.allclose(jitter, jitters[0], atol=1e-9) for jitter in jitters)
+    assert not np.allclose(arrival_times(of, 1), arrival_times(of, 2), atol=0.01)
 
 
 @pytest.mark.parametrize("slice_", [", from: 30s, for: 90s", ", rate_scale: 2.5", ", time_scale: 0.5, rate_scale: 0.4"])
