@@ -142,7 +142,7 @@ def test_endings_formats_and_compression(tmp_path: Path) -> None:
     ):
         with pytest.raises(InputError, match=message):
             read_trace(tmp_path / name)
-    with pytest.raises(InputError, match="no request in the log"):
+    with pytest.raises(InputError, match="is empty, no request in it"):
         read_trace(written(tmp_path, "", name="empty.log"))
 
 

@@ -130,7 +130,7 @@ def test_quoted_cells_with_line_ends_and_blank_lines_do_not_shift_the_numbering(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "no column time_s or timestamp in the header (empty)"),
+        ("", "is empty, no request in it"),
         ("a,b\n1,2\n", "no column time_s or timestamp in the header (a, b)"),
         ("time_s\n", "no request in the trace"),
         ("time_s\n1\nabc\n", "line 3, column time_s = abc, must be a number"),
