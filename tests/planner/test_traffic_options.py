@@ -118,7 +118,7 @@ def test_counts_are_said_with_their_bin_and_last_to_its_end(tmp_path: Path) -> N
     assert np.bincount((recorded(found).times_s // 30).astype(int)).tolist() == [0, 10, 20, 0, 0, 50]
     assert found.warnings[0].endswith(
         "c.csv has counts per 60 s (the smallest distance of two stamps; `bin` sets it), "
-        "played spread uniformly inside their bin"
+        "played spread uniformly inside their bin, anew in each run"
     )
     assert recorded(found).made == (
         "80 requests of c.csv from 2026-01-01 00:00:00+00:00 for 360 s, counts spread inside their bin of 60 s, as "
