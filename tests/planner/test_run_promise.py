@@ -57,6 +57,15 @@ def test_what_a_run_says_of_a_promise(slo: Slo, failures: RunFailures, kept: boo
     assert held.sentences
 
 
+@pytest.mark.parametrize("answered", [100, 700, 999])
+def test_a_run_at_its_bound_keeps_it_whatever_a_product_is_rounded_to(answered: int) -> None:
+    for failed in range(1, answered - 1):
+        slo = Slo(max_fraction_failed=failed / answered)
+        assert hold(slo, seen(n_other=failed, answered=answered)).kept
+        over = hold(slo, seen(n_other=failed + 1, answered=answered))
+        assert (over.kept, over.broken_unpredicted) == (False, True)
+
+
 def test_504s_that_were_predicted_otherwise_have_the_last_word() -> None:
     assert hold(ONLY_503, seen(n_504=11), predicts_504=False).broken_unpredicted
     assert not hold(ONLY_503, seen(n_504=10), predicts_504=False).broken_unpredicted
