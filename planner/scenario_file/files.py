@@ -130,13 +130,14 @@ def save_copy(scenario: Scenario, folder: Path) -> Path:
     """Write folder/scenario.yaml so that loading it there gives the same scenario; returns its path.
 
     Files that it names by a path inside its own folder are copied into the subfolder `inputs`, out of the way of what
-    a run writes; other relative paths become absolute.
+    a run writes: two files never under one name. Other relative paths become absolute.
     """
     if not scenario.text or scenario.source is None:
         raise ValueError("only a scenario that was read from a file can be copied")
     home = scenario.source.parent.absolute()
     document = parse(scenario.text, scenario.source.name)
     text, moved = scenario.text, False
+    taken: dict[str, str] = {}
     folder.mkdir(parents=True, exist_ok=True)
     for path in FILE_REFERENCES:
         file = value_at(document, path)
@@ -147,6 +148,8 @@ def save_copy(scenario: Scenario, folder: Path) -> Path:
             named = os.path.normpath(home / file)
         else:
             named = file if parts[0] == INPUTS else f"{INPUTS}/{file}"
+            while taken.setdefault(os.path.normpath(named), origin := os.path.normpath(home / file)) != origin:
+                named = f"{INPUTS}/{named}"
             if path[-1] == "files":
                 _copy_payloads(home / file, folder / named, scenario)
             else:

@@ -141,6 +141,21 @@ def test_a_copy_takes_its_traces_along(tmp_path: Path) -> None:
     assert same(load(save_copy(load(copy), tmp_path / "again")), scenario)
 
 
+def test_a_copy_keeps_files_apart_that_would_meet_in_its_folder(tmp_path: Path) -> None:
+    """`a.csv` is copied to `inputs/a.csv`, which the scenario may name too."""
+    home = tmp_path / "home"
+    (home / "inputs" / "inputs").mkdir(parents=True)
+    for name, seconds in (("a.csv", 0.1), ("inputs/a.csv", 7), ("inputs/inputs/a.csv", 11)):
+        (home / name).write_text(f"seconds\n{seconds}\n{2 * seconds}\n")
+    empirical = {"distribution": "empirical"}
+    times = {"service_time": empirical | {"file": "a.csv"}, "cold_start": empirical | {"file": "inputs/a.csv"}}
+    scenario = load(written(home, document() | times))
+    copied = load(save_copy(scenario, tmp_path / "run"))
+    assert copied.service_time.mean_s == pytest.approx(0.15)
+    assert copied.cold_start.mean_s == pytest.approx(10.5)
+    assert same(load(save_copy(copied, tmp_path / "again")), copied)
+
+
 def test_a_copy_stays_clear_of_the_files_of_a_run(tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
     parquet.write_table(pa.table({"service_time_s": [0.1, 0.3]}), tmp_path / "home" / "requests.parquet")
