@@ -228,7 +228,8 @@ def difference(
     differ = int((changes > 0).sum())
     resolved = _is_resolved(differ, replications)
     if not resolved:
-        reach = clopper_pearson_high(differ, replications) * _largest(changes, trials)
+        fewer = min(trials, other_trials, key=lambda n: float(n.mean()))  # where a request is the larger share
+        reach = clopper_pearson_high(differ, replications) * _largest(changes, fewer)
         low, high = min(low, -reach), max(high, reach)
     return Estimate(
         value=other - p, low=max(low, -1.0), high=min(high, 1.0), replications=replications, resolved=resolved

@@ -104,6 +104,14 @@ def test_a_difference_in_few_pairs_is_bounded_both_ways(differ: int) -> None:
     assert difference(hits, trials, hits + (np.arange(100) < 30), trials).resolved
 
 
+def test_a_difference_that_no_pair_shows_reaches_as_far_as_either_fraction() -> None:
+    """A part of the traffic has fewer requests than the whole, so its fraction may be larger unseen."""
+    none, many, few = np.zeros(20), np.full(20, 400.0), np.full(20, 100.0)
+    for one, other in ((many, few), (few, many)):
+        estimate = difference(none, one, none, other)
+        assert estimate.high == -estimate.low == fraction(none, few).high
+
+
 def test_the_difference_of_one_pair_is_unknown() -> None:
     one = np.array([5.0]), np.array([100.0])
     estimate = difference(*one, *one)
