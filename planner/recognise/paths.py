@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
 import re
-import zlib
 from pathlib import Path
 
 from planner.deployment_files.documents import documents_in
 from planner.deployment_files.python_call import looks_like_python
 from planner.errors import InputError
+from planner.reading import opened, reading
 from planner.recognise.documents import DEPLOYMENTS, Found, Kind, kind_of
 from planner.text_files import LARGEST_FILE_BYTES
 from planner.traces.formats import recognise as trace_format
@@ -37,7 +36,7 @@ def recognise(path: Path) -> Found | None:
         if not path.is_file():
             return None
         return _file(path)
-    except (OSError, EOFError, zlib.error, ValueError, InputError):
+    except (OSError, ValueError, InputError):
         return None
 
 
@@ -52,11 +51,8 @@ def _folder(path: Path) -> Found:
 
 
 def _file(path: Path) -> Found:
-    with path.open("rb") as file:
+    with reading(path, str(path)), opened(path) as file:
         sample = file.read(SAMPLE_BYTES)
-    if sample.startswith(b"\x1f\x8b"):
-        with gzip.open(path) as file:
-            sample = file.read(SAMPLE_BYTES)
     if sample.startswith(b"PAR1"):
         is_part = path.name in RUN_FILES and (path.parent / "scenario.yaml").is_file()
         return Found(Kind.RUN_PART) if is_part else Found(Kind.TRACE, "Parquet")

@@ -1,6 +1,8 @@
 """What a file or folder is, by what it holds, and what each command says of one that it does not want."""
 
+import bz2
 import gzip
+import lzma
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ from loadtest.runfolder import open_run_folder
 from planner.cli.root import run
 from planner.errors import InputError
 from planner.plan_folder import read_plan
-from planner.recognise.documents import Kind
+from planner.recognise.documents import Found, Kind
 from planner.recognise.paths import recognise
 from planner.scenario_file import load
 from tests.planner.scenario_documents import TEXT
@@ -60,12 +62,17 @@ def test_compression_and_utf16_do_not_hide_it(tmp_path: Path) -> None:
     (tmp_path / "log").write_bytes(gzip.compress(LOG.encode()))
     (tmp_path / "table").write_text("timestamp,requests\n2026-11-22T10:00:00Z,60\n", encoding="utf-16")
     assert [recognise(tmp_path / name).kind for name in ("log", "table")] == [Kind.TRACE, Kind.TRACE]  # type: ignore[union-attr]
+    for compress in (gzip.compress, bz2.compress, lzma.compress):
+        (tmp_path / "packed").write_bytes(compress(b"timestamp,requests\n2026-11-22T10:00:00Z,60\n"))
+        assert recognise(tmp_path / "packed") == Found(Kind.TRACE, "CSV")
 
 
 def test_what_is_not_there_is_not_known(tmp_path: Path) -> None:
     assert recognise(tmp_path / "nowhere") is None
     (tmp_path / "damaged.gz").write_bytes(gzip.compress(LOG.encode())[:20])
     assert recognise(tmp_path / "damaged.gz") is None
+    (tmp_path / "damaged.xz").write_bytes(lzma.compress(LOG.encode())[:8] + b"\xff" * 40)
+    assert recognise(tmp_path / "damaged.xz") is None
 
 
 def test_folders(tmp_path: Path) -> None:
