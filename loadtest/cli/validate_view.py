@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from planner.azureml import shown_name
 from planner.cli.output import console, print_indented, print_table
+from planner.model import Api
 from planner.percent import percent
 
 NAMES = {
@@ -43,8 +45,9 @@ def show(document: dict[str, Any]) -> None:
     if generator["send_error_p99_s"] is not None:
         p50_ms, p99_ms = (generator[f"send_error_{q}_s"] * 1e3 for q in ("p50", "p99"))
         print(f"  send error p50 {p50_ms:.2f} ms, p99 {p99_ms:.2f} ms")
-    _list("This run could not tell apart from the scenario:", document["cannot_tell_apart"])
-    _list("What would explain it:", document["explanations"])
+    names = Api((document.get("scenario") or {}).get("settings", {}).get("names", Api.V1))
+    _list("This run could not tell apart from the scenario:", document["cannot_tell_apart"], names)
+    _list("What would explain it:", document["explanations"], names)
     for warning in document.get("warnings", []):
         console.print(f"Warning: {warning}", markup=False, soft_wrap=True)
     print(f"Does the prediction hold? Verdict: {document['verdict']}")
@@ -97,8 +100,10 @@ def _number(statistic: dict[str, Any], key: str) -> str:
     return percent(value) if statistic["name"].startswith("fraction_") else f"{value:.3g}"
 
 
-def _list(title: str, changes: list[dict[str, Any]]) -> None:
+def _list(title: str, changes: list[dict[str, Any]], names: Api) -> None:
+    """names: whose names the scenario uses."""
     if changes:
         print(f"  {title}")
         for change in changes:
-            print(f"    {change['setting']} {change['change']} (503s {percent(change['fraction_503'])})")
+            said = f"{shown_name(change['setting'], names)} {change['change']}"
+            print(f"    {said} (503s {percent(change['fraction_503'])})")

@@ -18,6 +18,7 @@ from loadtest.validate.observed import Observation, observe
 from loadtest.validate.prediction import FEWEST_REPLICATES, REPLICATES, Prediction, predict
 from loadtest.validate.refusals import refusals
 from loadtest.validate.uncertain import as_if_exact, uncertain_settings
+from planner.azureml import shown_name
 from planner.documents import estimate_document, scenario_document
 from planner.measures import fraction
 from planner.model import FloatArray, Verdict, VerdictWord
@@ -224,8 +225,12 @@ def _said(s: Statistic, value: float) -> str:
     return percent(value) if s.name.startswith("fraction_") else f"{value:.3g}"
 
 
+def _shown_setting(j: Judged) -> str:
+    return shown_name(j.alternative.setting, j.alternative.scenario.deployment.names)
+
+
 def _explanation(judged: list[Judged]) -> str:
-    fits = [f"{j.alternative.setting} {j.alternative.change}" for j in judged if j.passes]
+    fits = [f"{_shown_setting(j)} {j.alternative.change}" for j in judged if j.passes]
     if fits:
         return f"One of these would explain it: {'; '.join(fits)}."
     return "None of the one-setting changes tried (target, min, cold start, service time) would explain it."

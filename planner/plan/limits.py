@@ -90,7 +90,8 @@ def _what_would_do(found: Found, most: Setting, executor: Executor) -> str:
             low = count
         else:
             low, high = count, min(2 * count, largest)
-    said = f"the scenario's own maximum, autoscale_max_replicas = {limit}, is a limit of the search"
+    name = shown_name("autoscale_max_replicas", found.scenario.deployment.names)
+    said = f"the scenario's own maximum, {name} = {limit}, is a limit of the search"
     if kept is None:
         return f"{said}; even {high} replicas from the start would not do"
     return (

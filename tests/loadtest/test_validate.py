@@ -19,7 +19,7 @@ from loadtest.validate.prediction import FEWEST_REPLICATES, predict, simulated
 from loadtest.validate.verdict import Validation, kept, validate
 from planner.errors import InputError
 from planner.executors import executor_for
-from planner.model import Outcome, ReplicaLog, Slo, Verdict, VerdictWord
+from planner.model import Api, Outcome, ReplicaLog, Slo, Verdict, VerdictWord
 from planner.records import write_replicas, write_requests
 from planner.scenario import Scenario
 from planner.scenario_file import load
@@ -93,6 +93,18 @@ def test_a_failure_names_what_would_explain_it(tmp_path: Path, quickstart: Scena
     assert document["verdict"] == "fail"
     assert "cold_start" in [change["setting"] for change in document["explanations"]]
     assert "cold_start" in " ".join(document["reasons"])
+
+
+def test_it_is_named_as_the_scenario_names_it(
+    tmp_path: Path, quickstart: Scenario, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scenario = with_deployment(quickstart, named=Api.V2)
+    document = judged(tmp_path, scenario, world=with_deployment(quickstart, target_utilization_percent=90)).document
+    assert "autoscale_target_utilization" in [change["setting"] for change in document["explanations"]]
+    show(document)
+    said = capsys.readouterr().out
+    assert said.count("target_utilization_percentage 90 %") == 2  # in the reasons and in the list
+    assert "autoscale_" not in said
 
 
 @pytest.mark.parametrize("offset_s", [-0.1, -0.5])

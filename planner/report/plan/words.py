@@ -244,17 +244,15 @@ def limit(document: Document) -> str | None:
 
 def file_limits(document: Document) -> str | None:
     """What became of the limits that the scenario file sets."""
-    sentences = [
-        f"The scenario's {limit['setting']} of {limit['value']:,} was kept as a limit: --{_option(limit)} lifts it."
-        if limit["is_kept"]
-        else f"The scenario's {limit['setting']} of {limit['value']:,} was no limit: --{_option(limit)} was given."
-        for limit in document.get("limits", ())
-    ]
-    return " ".join(sentences) or None
+    return " ".join(_file_limit(limit, _names(document)) for limit in document.get("limits", ())) or None
 
 
-def _option(limit: Document) -> str:
-    return str(limit["setting"]).replace("_", "-")
+def _file_limit(limit: Document, names: Api) -> str:
+    said = f"The scenario's {shown_name(limit['setting'], names)} of {limit['value']:,}"
+    option = f"--{limit['setting']}".replace("_", "-")
+    if limit["is_kept"]:
+        return f"{said} was kept as a limit: {option} lifts it."
+    return f"{said} was no limit: {option} was given."
 
 
 def ending(document: Document) -> str | None:

@@ -36,7 +36,10 @@ def test_a_limit_that_stands_in_the_way_is_named_with_what_would_do(tmp_path: Pa
     document = planned(tmp_path, f"{name}: 5")
     assert (document["verdict"], document["binding_limit"]) == ("infeasible", "max_replicas")
     assert all(row["autoscale_max_replicas"] <= 5 for row in [*document["rejected"], *document["frontier"]])
-    assert document["reasons"][0].startswith("the scenario's own maximum, autoscale_max_replicas = 5, is a limit")
+    assert document["reasons"][0].startswith(f"the scenario's own maximum, {name} = 5, is a limit")
+    assert words.file_limits(document) == (
+        f"The scenario's {name} of 5 was kept as a limit: --autoscale-max-replicas lifts it."
+    )
     assert "a maximum of 8 would do (8 replicas from the start" in document["reasons"][0]
     assert document["limits"] == [{"setting": "autoscale_max_replicas", "value": 5, "is_kept": True}]
 
