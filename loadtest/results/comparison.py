@@ -1,7 +1,8 @@
 """Two runs side by side: what was set, what was observed, and whether the difference is more than chance.
 
-Up to four statistics share the error rate: the differences of the fractions of 503s and, where any run has some, of
-504s, the mean distance of the ready replicas and the difference of the mean service times (where both know them).
+Up to four statistics share the error rate. Two are the differences of the fractions of 503s and, where any run has
+some, of 504s. The others are the mean distance of the ready replicas and the difference of the mean service times,
+where both runs know them.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     #Fields: date time s-ip cs-method cs-uri-stem cs-uri-query s-port c-ip cs(User-Agent) sc-status time-taken
     2026-11-22 10:00:00 10.0.0.4 POST /score - 443 10.0.0.9 curl/8.0 200 220
 
-Times are UTC. IIS writes a line when the request is over, and that is the time it carries: pages that a browser asked
+Times are UTC. IIS writes a line when the request is over, and that is the time it carries. Pages that a browser asked
 for one after the other would otherwise overlap (serverfault and Stack Overflow, "what does the time field in the log
 indicate exactly"). CloudFront's time is when the answer was finished. time-taken runs from the first byte of the
 request to the last of the answer, in milliseconds in IIS (learn.microsoft.com/troubleshoot/developer/webapps/iis/
