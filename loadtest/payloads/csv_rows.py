@@ -16,6 +16,9 @@ from planner.traces.tables.opening import table_of
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
 """As JSON writes a number: 007, +1, 1,5 and .5 stay text."""
 
+MOST_DIGITS = 17
+"""Characters of a number. A longer one would lose digits in a float, and may be an identifier."""
+
 _WORDS = {"true": True, "false": False}
 """In lower case, upper case or with a capital."""
 
@@ -23,8 +26,8 @@ _WORDS = {"true": True, "false": False}
 def read_csv_rows(path: Path) -> list[bytes]:
     """The rows of a CSV or Parquet file as JSON bodies. Raises InputError where it is none or holds no row.
 
-    A cell of CSV that is a JSON number becomes a number, true or false a truth value, an empty one null; every other
-    cell stays text.
+    A cell of CSV that is a JSON number of at most MOST_DIGITS characters becomes a number, true or false a truth value,
+    an empty one null; every other cell stays text.
     """
     with reading(path, str(path)):
         check_total(path, path.stat().st_size)
@@ -55,7 +58,7 @@ def _value(cell: Any) -> Any:
     text = cell.strip()
     if not text:
         return None
-    if _NUMBER.fullmatch(text):
+    if len(text) <= MOST_DIGITS and _NUMBER.fullmatch(text):
         number = json.loads(text)
         return number if math.isfinite(number) else cell
     return _WORDS.get(text.lower(), cell)

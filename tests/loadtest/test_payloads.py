@@ -112,6 +112,13 @@ ROWS_OF_CELLS = [
 ]
 
 
+def test_long_numbers_stay_text(scenario: Callable[..., Scenario], tmp_path: Path) -> None:
+    cells = ["12345678901234567", "123456789012345678", "9" * 400, "9" * 5000, "1e999"]
+    (tmp_path / "rows.csv").write_text("a\n" + "\n".join(cells) + "\n")
+    made = bodies(build_payloads(scenario({"csv_rows": "rows.csv"}), 5), 5)
+    assert [json.loads(body)["a"] for body in made] == [12345678901234567, *cells[1:]]
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
 def test_rows_of_a_table_are_bodies(scenario: Callable[..., Scenario], tmp_path: Path, encoding: str) -> None:
     (tmp_path / "rows.csv").write_bytes(CELLS.encode(encoding))
