@@ -120,3 +120,16 @@ def test_no_secret_is_left_by_a_killed_run_nor_by_its_recovery(
     assert code == 3
     watch.look(stdout, stderr)
     assert json.loads(stdout)["url"] == f"{server.url}?…", "of the URL only what may be shown"
+
+
+def test_a_redirect_and_a_reason_that_hold_the_secrets_do_not_bring_them_along(
+    foreign: MakeStub, scenario_file: MakeFile, tmp_path: Path
+) -> None:
+    where = f"http://127.0.0.1:9/{KEY}/{HEADER_SECRET}"
+    server = foreign(mode="redirect", location=where)
+    watch = Watch(tmp_path / "run")
+    path = scenario_file(rps=20, duration="2s", more=REQUEST)
+    code, stdout, stderr = run("replay", path, "--url", server.url, "--out", tmp_path / "run", "--output", "json")
+    watch.look(stdout, stderr)
+    assert code == 3, stderr
+    assert any("redirects to http://127.0.0.1:9/***" in warning for warning in json.loads(stdout)["warnings"])
