@@ -177,10 +177,10 @@ def _short(value: Any) -> str:
 class Request:
     """What every request of a replay carries. Of the sources of its body at most one is set.
 
-    body: bytes sent as they are; body_file: a file of them; json_lines: a file with one JSON body per line; csv_rows: a
-    table with a body in each row; files: the folder of the files that the trace's `payload` column names; template:
-    text rendered for each request, with the lines of json_lines or the rows of csv_rows as its rows. With none of them
-    a request tells the lab's model how long to work.
+    body: bytes sent as they are. body_file: a file of them. json_lines: a file with one JSON body per line. csv_rows: a
+    table with a body in each row. files: the folder of the files that the trace's `payload` column names. template:
+    text rendered for each request; the lines of json_lines or the rows of csv_rows are its rows. With none of them a
+    request tells the lab's model how long to work.
     """
 
     body: bytes | None = None

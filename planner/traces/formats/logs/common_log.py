@@ -91,6 +91,18 @@ def in_microseconds(rest: bytes) -> Times:
     return of_nginx(rest)
 
 
+def ending_with(
+    rest: re.Pattern[bytes], parse_line: Callable[[bytes], Entry | None]
+) -> Callable[[bytes], Entry | None]:
+    """What reads a line only if all that follows its common part has one form."""
+
+    def own(line: bytes) -> Entry | None:
+        found = LINE.match(line)
+        return parse_line(line) if found and rest.fullmatch(found[5]) else None
+
+    return own
+
+
 def parse(line: bytes, durations: Durations = of_nginx) -> Entry | None:
     found = LINE.match(line)
     if found is None:

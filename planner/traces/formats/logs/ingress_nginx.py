@@ -35,18 +35,13 @@ def parse(line: bytes) -> Entry | None:
     return common_log.parse(line, _durations)
 
 
-def _is_its_own(line: bytes) -> Entry | None:
-    found = common_log.LINE.match(line)
-    return parse(line) if found and _REST.fullmatch(found[5]) else None
-
-
 _FORM = LogForm(
     name="log format of ingress-nginx",
     parse=parse,
     stamps=Stamps.END,
     service_time_of="upstream_response_time",
     duration_of="request_time, the duration of the whole request",
-    own=_is_its_own,
+    own=common_log.ending_with(_REST, parse),
 )
 
 FORMAT = log_format(
