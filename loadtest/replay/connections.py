@@ -86,6 +86,8 @@ class Connections:
         self._tls = tls_context(os.environ, green_ssl.create_default_context) if endpoint.is_tls else None
         self._addresses: list[Any] = []
         self._sweeper: Any = None
+        self.is_closed = False
+        """Nothing is sent any more: whoever counts what was sent has counted."""
 
     def warm(self, count: int, within_s: float) -> int:
         """Resolve the name, open up to `count` connections and send nothing. Returns how many are idle then."""
@@ -122,6 +124,8 @@ class Connections:
         return None
 
     def close(self) -> None:
+        """From now on nothing leaves: neither on a connection that is still being opened, nor a large request."""
+        self.is_closed = True
         if self._sweeper is not None:
             self._sweeper.kill(block=False)
         for connection in list(self._open_ones):
@@ -174,6 +178,9 @@ class Connections:
                 problem = error
                 sock.close()
                 continue
+            if self.is_closed:
+                sock.close()
+                raise OSError("the run is over")
             self.opened += 1
             connection = _Connection(self, PlainTransport(sock) if self._tls is None else TlsTransport(sock))
             self._open_ones.add(connection)
@@ -206,6 +213,8 @@ class _Connection:
         self._reader = gevent.spawn(self._read)
 
     def send(self, exchange: Exchange) -> None:
+        if self.owner.is_closed or exchange.done:  # since this was asked for
+            return
         exchange.connection = self
         exchange.response = Response("POST")
         self.exchange = exchange
