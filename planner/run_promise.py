@@ -27,17 +27,29 @@ class RunFailures:
     n_504: int
     n_failed: int
     """Not answered 200."""
+    n_client_timeouts: int = 0
+    """Given up by the client; of the failed ones."""
+    p99_s: float | None = None
+    """Latency from the planned send, of 200s and of what timed out (for ever). Infinite where it lies among these."""
+    p99_predictable_s: float | None = None
+    """The same without client timeouts, which no simulation knows."""
 
     @classmethod
     def of(cls, log: RequestLog, counted: npt.NDArray[np.bool_]) -> RunFailures:
         """counted: which requests count, shape (n,)."""
         counts = np.bincount(log.outcome[counted], minlength=len(Outcome))
         answered = int(counts[list(ENDED)].sum())
+        ok = counted & (log.outcome == Outcome.OK)
+        latency_s = log.finish_s[ok] - log.scheduled_s[ok]
+        n_504, n_client_timeouts = int(counts[Outcome.STATUS_504]), int(counts[Outcome.TIMEOUT])
         return cls(
             answered=answered,
             n_503=int(counts[Outcome.STATUS_503]),
-            n_504=int(counts[Outcome.STATUS_504]),
+            n_504=n_504,
             n_failed=answered - int(counts[Outcome.OK]),
+            n_client_timeouts=n_client_timeouts,
+            p99_s=p99_with_timeouts_s(latency_s, n_504 + n_client_timeouts),
+            p99_predictable_s=p99_with_timeouts_s(latency_s, n_504),
         )
 
     @property
@@ -53,7 +65,7 @@ class RunFailures:
 class RunPromise:
     """kept: in this run; None where nothing was answered. sentences: one for each bound that has something to say.
 
-    broken_unpredicted: failures that no simulation predicts are more than promised.
+    broken_unpredicted: failures that no simulation predicts are more than promised, or make it slower than promised.
     """
 
     kept: bool | None
@@ -62,7 +74,7 @@ class RunPromise:
 
 
 def hold(slo: Slo, seen: RunFailures, *, predicts_504: bool = True) -> RunPromise:
-    """The bounds on failed requests. predicts_504: False where the run has refuted what was predicted of them."""
+    """Every bound but that on runs. predicts_504: False where the run has refuted what was predicted of them."""
     if not seen.answered:
         return RunPromise(kept=None, broken_unpredicted=False, sentences=())
     n_504 = seen.n_504 if predicts_504 else 0
@@ -77,6 +89,11 @@ def hold(slo: Slo, seen: RunFailures, *, predicts_504: bool = True) -> RunPromis
             unpredicted |= predicted_share <= bound.largest or (hits - predicted) / seen.answered > bound.largest
         if hits or not bound.is_implied:
             sentences.append(_sentence(bound, seen, hits))
+    if slo.p99_latency_s is not None:
+        if seen.p99_s is None or seen.p99_s > slo.p99_latency_s:
+            kept = False
+            unpredicted |= seen.p99_predictable_s is None or seen.p99_predictable_s <= slo.p99_latency_s
+        sentences.append(_latency_sentence(slo.p99_latency_s, seen))
     return RunPromise(kept=kept, broken_unpredicted=unpredicted, sentences=tuple(sentences))
 
 
@@ -96,14 +113,25 @@ def _sentence(bound: FailureBound, seen: RunFailures, hits: float) -> str:
     return f"In this run {share} of the requests {what}; {promised}."
 
 
+def _latency_sentence(most_s: float, seen: RunFailures) -> str:
+    late = [(seen.n_504, "504"), (seen.n_client_timeouts, "client timeout")]
+    what = " and ".join(f"{n} {name}{'s' if n > 1 else ''}" for n, name in late if n)
+    of = f"200 answers, {what} (slower than any bound)" if what else "the 200 answers"
+    p99 = "not known" if seen.p99_s is None else "above any bound" if math.isinf(seen.p99_s) else f"{seen.p99_s:.3g} s"
+    return f"In this run the p99 latency of {of} is {p99}; promised are at most {most_s:g} s."
+
+
 def _kinds(seen: RunFailures, *, of_503: bool = True) -> str:
     counts = [(seen.n_503 if of_503 else 0, "503s"), (seen.n_504, "504s"), (seen.n_other, "in other ways")]
     return ", ".join(f"{n} {name}" for n, name in counts if n) or "none"
 
 
-def p99_with_504_s(latency_s: npt.NDArray[np.float64], n_504: int) -> float | None:
-    """The p99 of 200 answers and 504s, a 504 taking for ever: infinite where it lies among these, None without any."""
-    n = len(latency_s) + n_504
+def p99_with_timeouts_s(latency_s: npt.NDArray[np.float64], n_timed_out: int) -> float | None:
+    """The p99 of 200 answers and of requests that timed out, which take for ever.
+
+    Infinite where it lies among these, None without any.
+    """
+    n = len(latency_s) + n_timed_out
     if n == 0:
         return None
     rank = math.ceil(0.99 * n - 1e-9)

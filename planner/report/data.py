@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from planner.model import Outcome, ReplicaLog, RequestLog, VerdictWord
-from planner.run_promise import RunFailures, p99_with_504_s
+from planner.run_promise import RunFailures
 from planner.scenario import Scenario
 
 
@@ -53,12 +53,6 @@ class RunReport:
     def failures(self) -> RunFailures:
         """How the requests that count ended."""
         return RunFailures.of(self.requests, self.counted)
-
-    @property
-    def p99_of_promise_s(self) -> float | None:
-        """From the planned send, of 200s and 504s, a 504 taking for ever."""
-        ok = self.with_outcome(Outcome.OK)
-        return p99_with_504_s(self.requests.finish_s[ok] - self.requests.scheduled_s[ok], self.failures.n_504)
 
     @property
     def is_lab(self) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from math import inf
 
 import numpy as np
 
@@ -37,7 +37,7 @@ def promise(report: RunReport) -> Promise:
     if slo is None:
         return Promise(tone="none", answer="No promise", sentences=("The scenario sets no SLO.",))
     held = hold(slo, report.failures, predicts_504=report.verdict is VerdictWord.PASS)
-    seen = _seen_against_promise(report, slo, held)
+    seen = _seen_against_promise(slo, held)
     judged = (report.simulation or {}).get("slo")
     if judged:
         doubt = () if report.verdict is VerdictWord.PASS else (_DOUBT,)
@@ -49,30 +49,20 @@ def promise(report: RunReport) -> Promise:
         return Promise(tone=str(word), answer=answer, sentences=sentences)
     if held.kept is None or report.verdict is VerdictWord.INVALID:
         return Promise(tone="invalid", answer="Unknown", sentences=(*seen, "An invalid run decides no promise."))
-    latency_s = report.p99_of_promise_s
-    kept = held.kept and not (slo.p99_latency_s is not None and (latency_s is None or latency_s > slo.p99_latency_s))
     once = "One run shows what can happen, not how often: surgeproof simulate says that."
-    answer = "Yes, in this run" if kept else "No, not in this run"
-    return Promise(tone="pass" if kept else "fail", answer=answer, sentences=(*seen, once))
+    answer = "Yes, in this run" if held.kept else "No, not in this run"
+    return Promise(tone="pass" if held.kept else "fail", answer=answer, sentences=(*seen, once))
 
 
 _DOUBT = "The run did not confirm the model, so the simulated numbers are to be read with care."
-_UNPREDICTED = "Failures that the simulation does not predict were more than promised, so the run has the last word."
+_UNPREDICTED = "Failures that the simulation does not predict broke the promise, so the run has the last word."
+_WITHOUT_BREAK = re.compile(r" (?=[%s](?:\W|$))")
 
 
-def _seen_against_promise(report: RunReport, slo: Slo, held: RunPromise) -> tuple[str, ...]:
+def _seen_against_promise(slo: Slo, held: RunPromise) -> tuple[str, ...]:
     if held.kept is None:
         return (f"No request was answered; promised are at most {bound(main_bound(slo).largest)} of failures.",)
-    seen = [sentence.replace(" %", "\u00a0%") for sentence in held.sentences]
-    if slo.p99_latency_s is not None:
-        seen.append(
-            f"99\u00a0% of its 200 answers came within {time(_p99_s(report))}; promised are {time(slo.p99_latency_s)}."
-        )
-        if report.failures.n_504:
-            p99_s = report.p99_of_promise_s
-            within = "is among these" if p99_s == inf else f"is {time(p99_s)}"
-            seen.append(f"With its {plural(report.failures.n_504, '504')} as slower than any answer the p99 {within}.")
-    return tuple(seen)
+    return tuple(_WITHOUT_BREAK.sub("\u00a0", sentence) for sentence in held.sentences)
 
 
 def _simulated_against_promise(report: RunReport) -> str:

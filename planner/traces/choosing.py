@@ -9,6 +9,7 @@ import numpy as np
 
 from planner.errors import InputError
 from planner.model import IntArray
+from planner.percent import percent
 from planner.traces.records import Categories, Requests
 
 PROBE_PATHS = (
@@ -176,10 +177,12 @@ def _pairs(requests: Requests) -> tuple[IntArray, list[str]]:
 
 
 def _shares(kinds: dict[str, int], of: int) -> str:
-    shown = [f"{cut_text(name, 40)} {count:,} ({count / of:.1%})" for name, count in list(kinds.items())[:MOST_SHOWN]]
+    shown = [
+        f"{cut_text(name, 40)} {count:,} ({percent(count / of)})" for name, count in list(kinds.items())[:MOST_SHOWN]
+    ]
     if len(kinds) > MOST_SHOWN:
         others = sum(list(kinds.values())[MOST_SHOWN:])
-        shown.append(f"{len(kinds) - MOST_SHOWN} other kinds {others:,} ({others / of:.1%})")
+        shown.append(f"{len(kinds) - MOST_SHOWN} other kinds {others:,} ({percent(others / of)})")
     return ", ".join(shown)
 
 

@@ -141,7 +141,7 @@ def _about_durations(requests: Requests, lead_s: FloatArray | None) -> tuple[str
     if lead_s is None or requests.duration_s is None:
         return ()
     silent = int(np.isnan(requests.duration_s).sum())
-    only = f"; {silent:,} requests say none and are played at their stamps" if silent else ""
+    only = f"; without a duration are {silent:,} of {len(requests):,}, played at their stamps" if silent else ""
     how = f"the stamps name the end of a request, each is played at its stamp less its duration{only}"
     return (f"{how} (`stamps: start` if they name its start)",)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from planner.model import Outcome, Slo
-from planner.run_promise import RunFailures, hold, p99_with_504_s
+from planner.run_promise import RunFailures, hold, p99_with_timeouts_s
 from tests.loadtest.hand_made_run import log_of
 
 
@@ -20,7 +20,9 @@ def test_everything_but_a_good_200_has_failed() -> None:
     """Requests whose end nobody knows, or that were never sent, are not counted."""
     log = log_of(*Outcome)
     failures = RunFailures.of(log, np.ones(len(log), dtype=bool))
-    assert failures == RunFailures(answered=10, n_503=1, n_504=1, n_failed=9)
+    assert failures == RunFailures(
+        answered=10, n_503=1, n_504=1, n_failed=9, n_client_timeouts=1, p99_s=math.inf, p99_predictable_s=math.inf
+    )
     assert failures.n_other == 7
     assert failures.fraction(failures.n_failed) == 0.9
     nothing = RunFailures.of(log, np.zeros(len(log), dtype=bool))
@@ -90,10 +92,39 @@ def test_without_an_answer_nothing_is_said() -> None:
     assert (held.kept, held.broken_unpredicted, held.sentences) == (None, False, ())
 
 
-def test_the_p99_of_a_run_counts_504s_as_infinite() -> None:
+def run_of(n_504: int, n_timeouts: int, latency_s: float = 0.2) -> RunFailures:
+    outcomes = [Outcome.STATUS_504] * n_504 + [Outcome.TIMEOUT] * n_timeouts
+    log = log_of(*outcomes, *[Outcome.OK] * (200 - len(outcomes)), latency_s=latency_s - 0.01)
+    return RunFailures.of(log, np.ones(200, dtype=bool))
+
+
+@pytest.mark.parametrize(
+    ("failures", "kept", "unpredicted", "is_said"),
+    [
+        (run_of(0, 0), True, False, "of the 200 answers is 0.2 s"),
+        (run_of(2, 0), True, False, "of 200 answers, 2 504s (slower than any bound) is 0.2 s"),
+        (run_of(3, 0), False, False, "is above any bound"),
+        (run_of(0, 2), True, False, "of 200 answers, 2 client timeouts (slower than any bound) is 0.2 s"),
+        (run_of(0, 3), False, True, "is above any bound"),
+        (run_of(1, 2), False, True, "of 200 answers, 1 504 and 2 client timeouts (slower than any bound) is above"),
+        (run_of(0, 0, latency_s=0.4), False, False, "of the 200 answers is 0.4 s; promised are at most 0.3 s"),
+        (run_of(0, 200), False, True, "is above any bound"),
+    ],
+)
+def test_a_promised_p99_counts_what_timed_out(
+    failures: RunFailures, kept: bool, unpredicted: bool, is_said: str
+) -> None:
+    """Of 200 requests the p99 is the 198th: 2 may time out, at the front end or at the client."""
+    held = hold(Slo(max_fraction_503=0.5, p99_latency_s=0.3), failures)
+    assert (held.kept, held.broken_unpredicted) == (kept, unpredicted)
+    (sentence,) = [said for said in held.sentences if "p99" in said]
+    assert is_said in sentence
+
+
+def test_the_p99_of_a_run_counts_what_timed_out_as_infinite() -> None:
     times = np.linspace(0.01, 0.99, 99)
-    assert p99_with_504_s(times, 0) == pytest.approx(float(np.quantile(times, 0.99, method="inverted_cdf")))
-    assert p99_with_504_s(times, 1) == pytest.approx(0.99)
-    assert p99_with_504_s(times, 2) == math.inf
-    assert p99_with_504_s(np.empty(0), 3) == math.inf
-    assert p99_with_504_s(np.empty(0), 0) is None
+    assert p99_with_timeouts_s(times, 0) == pytest.approx(float(np.quantile(times, 0.99, method="inverted_cdf")))
+    assert p99_with_timeouts_s(times, 1) == pytest.approx(0.99)
+    assert p99_with_timeouts_s(times, 2) == math.inf
+    assert p99_with_timeouts_s(np.empty(0), 3) == math.inf
+    assert p99_with_timeouts_s(np.empty(0), 0) is None

@@ -60,7 +60,7 @@ def test_an_access_log_sliced_by_the_clock(tmp_path: Path) -> None:
         "whole-second stamps spread inside their second, uniformly by seed 20261122"
     )
     left_out, spread = scenario.warnings
-    assert "2,400 of 3,600 requests are played (/score); left out: POST /health 1,200 (33.3%)" in left_out
+    assert "2,400 of 3,600 requests are played (/score); left out: POST /health 1,200 (33.3 %)" in left_out
     assert "access.log has stamps of whole seconds, played spread inside their second" in spread
     assert len(arrivals.file_sha256) == 64
 
@@ -89,7 +89,7 @@ def test_a_clock_time_may_stand_without_quotes_and_be_a_moment(tmp_path: Path) -
         ({"path": "score"}, "trace.path = score, must be a path without a query"),
         (
             {"path": "/none"},
-            "no request for the path /none in 3600 lines (there are POST /score 2,400 (66.7%), POST /he",
+            "no request for the path /none in 3600 lines (there are POST /score 2,400 (66.7 %), POST /he",
         ),
         ({"bin": "60s"}, "`bin` is the width of counts, and this file holds single requests"),
         ({"format": "clf"}, "trace.format = clf, must be one of "),

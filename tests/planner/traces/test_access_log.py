@@ -111,7 +111,7 @@ def test_a_line_of_another_form_is_named_with_how_many_there_are(tmp_path: Path,
     with pytest.raises(InputError) as raised:
         read_access_log(path)
     assert str(raised.value).startswith(f"{path}: line 3 is not in the common log format (")
-    assert " lines are not, at most 5% are left out (`format` names another format)" in str(raised.value)
+    assert " lines are not, at most 5 % are left out (`format` names another format)" in str(raised.value)
     if len(bad) < LONGEST_LINE:
         assert "; 2 of 4 lines are not" in str(raised.value)
 

@@ -141,9 +141,9 @@ def test_the_other_extreme_of_a_second_is_only_shown_where_a_stamp_is_an_arrival
 
 def test_probes_are_named_with_their_shares_and_what_leaves_them_out() -> None:
     shares, probes = read_trace(A3).notes
-    assert shares.startswith("40 requests are POST /score 22 (55.0%), GET /healthz 12 (30.0%), GET /metrics 6 (15.0%)")
+    assert shares.startswith("40 requests are POST /score 22 (55 %), GET /healthz 12 (30 %), GET /metrics 6 (15 %)")
     assert probes == (
-        "likely probes are played as scoring requests: GET /healthz 12 (30.0%), GET /metrics 6 (15.0%): "
+        "likely probes are played as scoring requests: GET /healthz 12 (30 %), GET /metrics 6 (15 %): "
         "`path: /score` (--path) leaves them out"
     )
 
@@ -160,7 +160,7 @@ def test_what_is_played_and_what_is_left_is_said(wanted: Wanted) -> None:
     trace = read_trace(A3, wanted=wanted)
     assert len(trace) == 22
     (note,) = trace.notes
-    left = "22 of 40 requests are played ({}); left out: GET /healthz 12 (30.0%), GET /metrics 6 (15.0%)"
+    left = "22 of 40 requests are played ({}); left out: GET /healthz 12 (30 %), GET /metrics 6 (15 %)"
     assert note.startswith(left.format(wanted))
 
 
@@ -185,7 +185,7 @@ def test_probes_are_known_by_path_or_agent_and_never_post(
 ) -> None:
     lines = (CLF.format(1, "POST", "/predict", 200, "curl"), CLF.format(2, method, path, 200, agent))
     notes = " ".join(read_trace(written(tmp_path, *lines)).notes)
-    assert (f"likely probes are played as scoring requests: {method} {path} 1 (50.0%)" in notes) == is_probe
+    assert (f"likely probes are played as scoring requests: {method} {path} 1 (50 %)" in notes) == is_probe
 
 
 def test_a_log_of_one_kind_says_nothing(tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def test_statuses_and_many_paths_are_cut_to_a_screen(tmp_path: Path) -> None:
     lines = [CLF.format(i % 60, "POST", f"/{'long' * 30}/{i}", 200 + i % 7, "c") for i in range(200)]
     path = written(tmp_path, *lines)
     (note,) = read_trace(path).notes
-    assert "195 other kinds 195 (97.5%); status 200 29, " in note
+    assert "195 other kinds 195 (97.5 %); status 200 29, " in note
     assert len(note) < 500
     assert len(read_trace(path, wanted=Wanted(statuses=("201", "203")))) == 58
     with pytest.raises(InputError) as raised:

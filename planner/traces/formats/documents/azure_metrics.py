@@ -37,8 +37,7 @@ def _read(path: Path, options: ReadOptions) -> Recorded:
         held = sorted({key for point in points for key, value in point.items() if key != "timeStamp" and value})
         raise InputError(f"{path}: the points hold no total ({shown(held) or 'nothing'}): ask for --aggregation Total")
     several = len(_series(path, metric)) > 1
-    if several:
-        points = [point for point in points if not is_blank(point.get("total"))]
+    points, silent = _without_silent_series(points) if several else (points, ())
     rows = [(point.get("timeStamp"), point.get("total")) for point in points]
     columns = of_rows(path, ("timeStamp", "total"), rows).read(("timeStamp", "total"))
     columns, notes = without_blank_ends(columns, "total", "a count")
@@ -52,7 +51,28 @@ def _read(path: Path, options: ReadOptions) -> Recorded:
         bin_s=options.bin_s or _interval_s(document),
         split_by=("timeseries",) if several else (),
     )
-    return replace(counts, notes=(*notes, *counts.notes))
+    return replace(counts, notes=(*notes, *silent, *counts.notes))
+
+
+def _without_silent_series(points: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
+    """A series that a dimension has split off has no total where it saw no request.
+
+    Where all are silent nobody knows that, as with a single series: one such point stays, to be told or refused. In
+    order of time.
+    """
+    spoken = {point.get("timeStamp") for point in points if not is_blank(point.get("total"))}
+    kept, silent = [], 0
+    for point in points:
+        stamp = point.get("timeStamp")
+        if not is_blank(point.get("total")):
+            kept.append(point)
+        elif stamp in spoken:
+            silent += 1
+        else:
+            kept.append(point)
+            spoken.add(stamp)
+    note = f"{silent:,} of {len(points):,} points hold no total beside other series of their time: they count as 0"
+    return sorted(kept, key=lambda point: str(point.get("timeStamp"))), (note,) if silent else ()
 
 
 def _metric(path: Path, document: Any) -> dict[str, Any]:
@@ -99,7 +119,7 @@ FORMAT = Format(
     title="Azure Monitor metrics (JSON of `az monitor metrics list`)",
     sample='{"interval": "PT1M", "value": [{"name": {"value": "RequestsPerMinute"}, "timeseries": [{"data": '
     '[{"timeStamp": "2026-11-22T10:00:00Z", "total": 60}]}]}]}',
-    taken="timeStamp and total of each interval; series that a dimension has split are added up",
+    taken="timeStamp and total of each interval; series that a dimension has split are added up, a silent one as 0",
     left="averages and other aggregates, other metrics",
     stamps=None,
     recognises=_recognises,

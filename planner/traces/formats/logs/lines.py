@@ -18,6 +18,7 @@ import numpy as np
 
 from planner.errors import InputError
 from planner.model import FloatArray
+from planner.percent import percent
 from planner.reading import opened, reading
 from planner.traces.choosing import cut_text
 from planner.traces.formats.format import Format, ReadOptions, Sample
@@ -252,7 +253,8 @@ class _Reader:
             number, line = self.first_unexpected if self.unexpected else self.first_foreign
             raise InputError(
                 f"{path}: line {number} is not in the {self.form.name} ({line_text(line)}); {self.foreign} of "
-                f"{self.lines} lines are not, at most {MOST_FOREIGN:.0%} are left out (`format` names another format)"
+                f"{self.lines} lines are not, at most {percent(MOST_FOREIGN)} are left out "
+                "(`format` names another format)"
             )
         if not self.stamps_s:
             raise InputError(f"{path}: no request in the log")

@@ -121,6 +121,21 @@ def test_azure_monitor_metrics_that_are_no_counts(tmp_path: Path) -> None:
     assert "row 2, column total = None, is not known, which is not 0" in refusal(written(tmp_path, gap))
 
 
+def test_a_silent_series_of_azure_monitor_counts_as_0_only_beside_one_that_speaks(tmp_path: Path) -> None:
+    def split(ok: list[int | None], failed: list[int | None]) -> str:
+        times = ("10:00:00", "10:01:00", "10:02:00")
+        return az_metrics(*(list(zip(times, totals, strict=True)) for totals in (ok, failed)))
+
+    held = counts(written(tmp_path, split([6, 5, 4], [None, 1, None])))
+    assert held.requests.tolist() == [6, 6, 4]
+    assert "2 of 6 points hold no total beside other series of their time: they count as 0" in held.notes
+    unknown = written(tmp_path, split([6, None, 4], [2, None, 1]))
+    assert "column total = None, is not known, which is not 0" in refusal(unknown)
+    ended = counts(written(tmp_path, split([6, 5, None], [None, 1, None])))
+    assert ended.requests.tolist() == [6, 6]
+    assert "1 row is blank in the column total at an end, left out" in ended.notes
+
+
 # Rates
 
 
