@@ -12,7 +12,7 @@ demo: $(STAMP)  ## sets up what it needs and runs the main job on the quickstart
 	$(BIN)/surgeproof run quickstart
 
 test: $(STAMP)  ## sets up what it needs and passes the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 test-long: $(STAMP)  ## what the tests leave out for time: killed fleets, faults, plain Locust, calibration, a foreign front end (minutes)
 	$(BIN)/python -m pytest -rs -m long

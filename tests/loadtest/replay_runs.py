@@ -28,7 +28,7 @@ from loadtest.replay.progress import Progress
 from loadtest.replay.run import ReplayResult, replay
 from planner.scenario import Scenario
 from planner.scenario_file import load
-from tests.loadtest.conftest import StubServer, write_scenario
+from tests.loadtest.conftest import STUB, StubServer, write_scenario
 
 MakeStub = Callable[..., StubServer]
 MakeScenario = Callable[..., Scenario]
@@ -62,6 +62,7 @@ def valid_replay(
 class Case:
     """A run of this process: the endpoint's settings, the scenario's, and the replay's options."""
 
+    script: Path = STUB
     stub: dict[str, Any] = field(default_factory=dict)
     scenario: dict[str, Any] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
@@ -87,7 +88,7 @@ def run_cases(folder: Path, cases: Mapping[str, Case]) -> dict[str, Seen]:
     """Run them, three at a time: real runs mostly wait. Not for what asks for punctual requests."""
 
     def run_case(name: str, case: Case) -> Seen:
-        server = StubServer(case.stub)
+        server = StubServer(case.stub, script=case.script)
         try:
             path = write_scenario(folder / f"{name}.yaml", **case.scenario)
             result = replay(load(str(path)), server.url, out=folder / name, **case.options)
