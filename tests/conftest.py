@@ -2,9 +2,12 @@
 
 import os
 import signal
+from typing import Any
 
 import pytest
 from hypothesis import settings
+
+from tests.cluster import machine
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as `planner.cli.root` does, before numpy is imported
 
@@ -20,3 +23,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         real_time = item.get_closest_marker("lab") or item.get_closest_marker("browser")
         item.add_marker(pytest.mark.xdist_group("real time" if real_time else item.nodeid.partition("::")[0]))
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Whoever runs everything is told what everything leaves out."""
+    if config.args_source is pytest.Config.ArgsSource.TESTPATHS and "cluster" not in config.option.markexpr:
+        has = {True: "yes", False: "no"}
+        machine_has = f"root: {has[machine.is_root()]}, Go: {has[machine.has_go()]}"
+        terminalreporter.write_line(f"tests/cluster: not run here, `make test-cluster` does ({machine_has})")

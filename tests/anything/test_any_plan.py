@@ -47,6 +47,9 @@ def check(document: Document, trace: str, plan: tuple[str, ...], questions: bool
             else (_ended("plan", str(path), *asked))
         )
         event(f"plan ends with {code}")
+        if _asks_a_fixed_number_to_scale(document, plan):
+            assert code == root.EXIT_USAGE
+            return
         assert code in ENDINGS, asked
         found = Path(made) / "plan" / "plan.json"
         if found.exists():
@@ -57,6 +60,11 @@ def check(document: Document, trace: str, plan: tuple[str, ...], questions: bool
 
 def _is_over_worlds(document: Document, plan: tuple[str, ...]) -> bool:
     return "mid" in str(document) and not {"--as-is", "--exhaustive"} & set(plan)
+
+
+def _asks_a_fixed_number_to_scale(document: Document, plan: tuple[str, ...]) -> bool:
+    """`--autoscale-min-replicas` and `fixed` contradict each other, and are refused."""
+    return document.get("deployment", {}).get("autoscaler") == "fixed" and "--autoscale-min-replicas" in plan
 
 
 def _ended(*arguments: str) -> int:

@@ -15,7 +15,6 @@ from tests.cluster.cluster import Cluster, ForeignCluster, api_client
 from tests.cluster.workloads import wait_until
 
 HERE = Path(__file__).parent
-LEFT_OUT = pytest.StashKey[int]()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -26,14 +25,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if ours and "cluster" not in config.option.markexpr.replace("not cluster", ""):
         items[:] = [item for item in items if not item.path.is_relative_to(HERE)]
         config.hook.pytest_deselected(items=ours)
-        config.stash[LEFT_OUT] = len(ours)
-
-
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    if count := config.stash.get(LEFT_OUT, 0):
-        has = {True: "yes", False: "no"}
-        machine_has = f"root: {has[machine.is_root()]}, Go: {has[machine.has_go()]}"
-        terminalreporter.write_line(f"{count} cluster tests: not run here, `make test-cluster` does ({machine_has})")
 
 
 @pytest.fixture(scope="session")
