@@ -53,13 +53,18 @@ def set_up(environment: Any, runner: Any, web_ui: Any, **_: Any) -> None:
         credentials = Credentials(CredentialSettings.from_environment(os.environ), os.environ)
         agent = Agent(runner, environment.events.request, credentials, away=RUNS, allow_hosts=allowed)
         environment.events.quitting.add_listener(lambda **_: agent.finish())
-    if isinstance(runner, WorkerRunner):
-        # Else Python would raise KeyboardInterrupt in whichever greenlet runs.
-        gevent.signal_handler(signal.SIGINT, runner.quit)
+    # Else Python would raise KeyboardInterrupt in whichever greenlet runs, such as one that notes what was sent.
+    gevent.signal_handler(signal.SIGINT, runner.quit if isinstance(runner, WorkerRunner) else _interrupt_main)
     if isinstance(runner, MasterRunner | LocalRunner):
         replay = PlainReplay(environment, runner, Coordinator(runner), has_web_ui=web_ui is not None)
         environment.events.test_start.add_listener(lambda **_: _begin(replay))
         environment.events.test_stopping.add_listener(lambda **_: replay.stop())
+
+
+def _interrupt_main() -> None:
+    """Ctrl-C where Locust waits for it. A second one must not end the writing of what was measured."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gevent.get_hub().parent.throw(KeyboardInterrupt)
 
 
 def _begin(replay: PlainReplay) -> None:

@@ -183,7 +183,7 @@ def test_replicas_follow_the_load_and_every_change_is_logged(tmp_path: Path) -> 
 def run_lab(*arguments: str) -> subprocess.CompletedProcess[str]:
     """The command, run to its end; it must not need the time."""
     command = [sys.executable, "-m", "loadtest.lab", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
 def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:
@@ -274,7 +274,7 @@ with LabProcess({str(scenario)!r}, replicas="simulated") as lab:
     print(lab.pid, flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 """
-    started = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+    started = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert started.returncode == -signal.SIGKILL
     lab = int(started.stdout)
     deadline = time.monotonic() + 10

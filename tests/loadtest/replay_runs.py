@@ -243,7 +243,7 @@ def together(*jobs: Callable[[], object]) -> None:
             done.result()
 
 
-def wait_for(condition: Callable[[], object], within_s: float = 15.0) -> None:
+def wait_for(condition: Callable[[], object], within_s: float = 60.0) -> None:
     give_up_s = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < give_up_s, "waited in vain"

@@ -25,7 +25,7 @@ from tests.loadtest.identity_stub import IdentityStub, jwt
 KEY = "k3y-Zq/x+9=secret"
 
 
-def until(condition: Callable[[], bool], within_s: float = 5.0) -> None:
+def until(condition: Callable[[], bool], within_s: float = 30.0) -> None:
     deadline = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < deadline, "did not happen in time"

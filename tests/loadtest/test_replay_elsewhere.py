@@ -63,7 +63,7 @@ class Away:
         (pid,) = [pid for pid in descendants(self.process.pid) if "worker join" in processes()[pid][1]]
         return pid
 
-    def ended(self, within_s: float = 30.0) -> tuple[int, str]:
+    def ended(self, within_s: float = 60.0) -> tuple[int, str]:
         _, stderr = self.process.communicate(timeout=within_s)
         assert "Traceback" not in stderr, stderr
         return self.process.returncode, stderr
@@ -245,7 +245,7 @@ def test_master_and_worker_in_two_networks(
         ):
             try:
                 stdout, stderr = master.communicate(timeout=60)
-                _, said = other.communicate(timeout=15)
+                _, said = other.communicate(timeout=60)
             finally:
                 for pid in [*descendants(other.pid), *descendants(master.pid)]:
                     if pid in processes():
@@ -285,7 +285,7 @@ def test_a_worker_that_nobody_answers_says_so(tmp_path: Path) -> None:
     with command("replay-worker", "--master", f"127.0.0.1:{port}", "--out", tmp_path / "away") as process:
         wait_for(lambda: len(descendants(process.pid)) > 1)
         process.send_signal(signal.SIGINT)
-        stdout, stderr = process.communicate(timeout=20)
+        stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
     assert f"waiting for the master at 127.0.0.1:{port}" in stderr
     assert "Traceback" not in stderr

@@ -46,7 +46,7 @@ def test_a_signal_keeps_what_was_measured(stub: MakeStub, scenario_file: MakeFil
         with command("replay", path, "--url", server.url, *options) as process:
             wait_for(lambda: len(server.record()["arrivals"]) > 40)
             process.send_signal(end)
-            stdout, stderr = process.communicate(timeout=20)
+            stdout, stderr = process.communicate(timeout=60)
         assert process.returncode == 130
         assert "Traceback" not in stderr
         document = json.loads(stdout)
@@ -89,8 +89,8 @@ def test_a_killed_run_is_recovered(
             with pytest.raises(InputError, match="is being written, the replay is still going on"):
                 conclude.recover(folder)
             kill(process.pid)
-            process.communicate(timeout=10)
-        wait_for(lambda: worker not in processes(), within_s=5)
+            process.communicate(timeout=60)
+        wait_for(lambda: worker not in processes(), within_s=30)
         result = conclude.recover(folder)
         books = check_recovered(folder, result.document)
         assert (result.document["ended"], result.exit_code) == ("stopped", 3)
@@ -106,7 +106,7 @@ def test_a_killed_run_is_recovered(
             assert len(workers_of(process.pid)) == 3
             for pid in alive:
                 kill(pid)
-            process.communicate(timeout=10)
+            process.communicate(timeout=60)
         wait_for(lambda: not set(alive) & set(processes()))
         arrived = len(server.record()["arrivals"])
         torn = folder / JOURNAL
@@ -128,7 +128,7 @@ def test_a_killed_run_is_recovered(
         with command("replay", path, "--url", server.url, *options) as process:
             wait_for(lambda: len(server.record()["arrivals"]) > 40)
             kill(leading_process(process.pid))
-            stdout, stderr = process.communicate(timeout=25)
+            stdout, stderr = process.communicate(timeout=60)
         assert process.returncode == 3, stderr
         assert "Traceback" not in stderr
         document = json.loads(stdout)

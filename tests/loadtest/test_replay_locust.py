@@ -65,12 +65,11 @@ def locust(*arguments: object, cwd: Path, **more: str) -> Iterator[subprocess.Po
         process.communicate()
 
 
-def ended(process: subprocess.Popen[str], within_s: float = 40.0) -> tuple[int, str]:
-    """Exit code and log. Locust lets Ctrl-C raise KeyboardInterrupt in whatever is running, and gevent prints where."""
+def ended(process: subprocess.Popen[str], within_s: float = 60.0) -> tuple[int, str]:
+    """Exit code and log."""
     text, _ = process.communicate(timeout=within_s)
-    errors = re.findall(r"^(\w+(?:\.\w+)*(?:Error|Exception|Interrupt))\b", text, re.MULTILINE)
-    assert set(errors) <= {"KeyboardInterrupt"}, text
-    assert errors or "Traceback" not in text, text
+    assert "Traceback" not in text, text
+    assert not re.search(r"^(\w+(?:\.\w+)*(?:Error|Exception|Interrupt))\b", text, re.MULTILINE), text
     return process.returncode, text
 
 
@@ -141,7 +140,7 @@ def test_headless_in_one_process_in_two_and_on_two_commands(
 
 def post(page: str, **form: object) -> dict[str, Any]:
     data = urllib.parse.urlencode(form).encode()
-    with urllib.request.urlopen(page, data=data, timeout=5) as answer:
+    with urllib.request.urlopen(page, data=data, timeout=30) as answer:
         document: dict[str, Any] = json.load(answer)
     return document
 
@@ -155,7 +154,7 @@ def answers(url: str) -> bool:
 
 
 def state(base: str) -> str:
-    with urllib.request.urlopen(f"{base}/stats/requests", timeout=5) as answer:
+    with urllib.request.urlopen(f"{base}/stats/requests", timeout=30) as answer:
         return str(json.load(answer)["state"])
 
 
@@ -180,7 +179,7 @@ def test_the_web_ui_starts_runs_stops_one_and_starts_another(
 
     with locust("--web-host", "127.0.0.1", "--web-port", port, cwd=tmp_path) as process:
         wait_for(lambda: answers(base))
-        with urllib.request.urlopen(base, timeout=5) as page:
+        with urllib.request.urlopen(base, timeout=30) as page:
             text = page.read().decode()
         for name in ("scenario", "url", "allow_host", "max_requests", "max_rps", "out"):
             assert f'"{name}": {{' in text, "the form asks for it"
@@ -227,13 +226,14 @@ def test_ctrl_c_keeps_what_was_measured_and_a_wrong_scenario_is_a_sentence(
         with locust(*arguments, cwd=tmp_path) as process:
             wait_for(lambda: len(server.record()["arrivals"]) > 40)
             os.killpg(process.pid, signal.SIGINT)
+            time.sleep(0.05)
+            os.killpg(process.pid, signal.SIGINT)
             _, text = ended(process)
         assert f"Run folder: {folder}" in text
         document = open_run_folder(folder).read_summary()
         books = totals(document)
         assert document["ended"] != "complete"
-        arrived = len(server.record()["arrivals"])
-        assert arrived <= books["sent"] <= arrived + 2, "of each process Ctrl-C may stop one request as it leaves"
+        assert books["sent"] == len(server.record()["arrivals"])
         assert books["ok"] > 20
         assert books["not_reached"] == books["planned"] - books["sent"]
         assert len(open_run_folder(folder).read_requests()) == books["planned"]
@@ -241,14 +241,12 @@ def test_ctrl_c_keeps_what_was_measured_and_a_wrong_scenario_is_a_sentence(
     def wrong() -> None:
         server = stub()
         arguments = ["--headless", "--scenario", tmp_path / "nowhere.yaml", "--url", server.url]
-        began_s = time.monotonic()
         with locust(*arguments, cwd=tmp_path) as process:
             code, text = ended(process)
         assert code == 2
         (error,) = [line for line in text.splitlines() if "ERROR" in line]
         assert error.endswith("nowhere.yaml: no such file")
         assert server.record()["connections"] == 0
-        assert time.monotonic() - began_s < 20
 
     port = free_port()
     together(

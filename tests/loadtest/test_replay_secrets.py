@@ -79,7 +79,7 @@ def crash(server: StubServer, path: Path, folder: Path, workers: int) -> None:
         wait_for(lambda: watch.look() or len(server.record()["arrivals"]) > 30)
         marker.touch()
         wait_for(lambda: watch.look() or process.poll() is not None)
-        stdout, stderr = process.communicate(timeout=15)
+        stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 3, stderr
     watch.look(stdout, stderr)
     assert watch.bytes_seen > 2000, "there was something to look into"
@@ -111,7 +111,7 @@ def test_no_secret_is_left_by_a_killed_run_nor_by_its_recovery(
         alive = descendants(process.pid)
         for pid in alive:
             kill(pid)
-        killed = process.communicate(timeout=10)
+        killed = process.communicate(timeout=60)
     wait_for(lambda: not set(alive) & set(processes()))
     assert server.record()["paths"] == [f"/api/v1/service/stub/score?sig={KEY}"]
     assert (folder / "journal.jsonl").exists()

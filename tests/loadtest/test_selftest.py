@@ -38,7 +38,7 @@ class Client:
 
     def __init__(self, stub: StubProcess) -> None:
         port = int(stub.url.rpartition(":")[2].partition("/")[0])
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=5)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
 
     def read(self, length: int = len(ANSWER)) -> bytes:
         data = b""

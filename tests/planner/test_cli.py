@@ -240,7 +240,7 @@ def test_a_reader_that_goes_away_is_no_error(arguments: list[str]) -> None:
     assert process.stdout is not None
     process.stdout.close()
     process.stdout = None
-    _, errors = process.communicate(b"go on\n", timeout=30)
+    _, errors = process.communicate(b"go on\n", timeout=60)
     assert (process.returncode, errors) == (141, b"")
 
 

@@ -229,7 +229,7 @@ def test_ctrl_c_ends_workers_at_once_and_keeps_what_is_done() -> None:
         wait_until(lambda: len(children(parent.pid)) == 2)
         workers = children(parent.pid)
         parent.send_signal(signal.SIGINT)
-        said, _ = parent.communicate(timeout=10)
+        said, _ = parent.communicate(timeout=30)
     assert parent.returncode == 130
     assert json.loads(said)["interrupted"]
     assert not any(is_running(worker) for worker in workers)
